@@ -70,7 +70,8 @@ def installed_plugins(group: str) -> tuple[list[EntryPoint], tuple[PluginFault, 
 def _distributions() -> Iterator[_Distribution]:
     """Yield every distribution, in the order of ``sys.path``."""
     folders = [Path(each) for each in sys.path]
-    has_archives = any(each.is_file() or each.suffix.lower() == ".egg" for each in folders)
+    is_file = os.path.isfile  # unlike that of Path it never raises
+    has_archives = any(is_file(each) or each.suffix.lower() == ".egg" for each in folders)
     if has_archives or any(hasattr(each, "find_distributions") for each in sys.meta_path if each is not PathFinder):
         from importlib.metadata import distributions  # noqa: PLC0415 - see above
 

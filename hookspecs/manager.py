@@ -70,8 +70,8 @@ class PosPlugins:
     def load_entry_points(self, group: str = hooks.PROJECT) -> None:
         """Register every installed entry point of ``group``, sorted by name; failures are in ``faults``.
 
-        Each distribution is read on its own. If two have the same name, the first on ``sys.path`` is used. Another call
-        retries what has failed.
+        Each distribution is read on its own. If two have the same name, the first on ``sys.path`` that has a plugin is
+        used. Another call retries what has failed.
         """
         entry_points, self._unreadable = installed_plugins(group)
         for entry_point in entry_points:

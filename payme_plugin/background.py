@@ -124,9 +124,10 @@ class Background:
         self._worker.wake(retry=retry)
 
     def notify(self, key: str, text: str | None) -> None:
-        """Show a notice from a thread of the plugin; one such thread at a time calls the host."""
+        """Show a notice from a thread of the plugin, but not after the stop; one thread at a time calls the host."""
         with self._worker.host_lock:
-            self._host.notice(key, text)
+            if not self._worker.has_stopped:
+                self._host.notice(key, text)
 
     def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
         """Handle a message of the host's queue; return None if its kind is not ours.

@@ -51,7 +51,7 @@ _SETTINGS_NOTICE = "payme.settings"
 _TENDER_NOTICE = "payme.tender"
 _DEFAULT_SLIP_WIDTH = 32
 _WARM_UP_AFTER_S = 0.02
-"""The start has returned by then; a thread that computes beside it would delay it."""
+"""The start has usually returned by then; a thread that computes beside it would delay it."""
 
 
 class Service:
@@ -76,6 +76,7 @@ class Service:
         self.storage = Storage(self.host, self.clock)
         self._clients = ClientCache(self.clock)
         self._templates = lru_cache(maxsize=1)(lambda encoding: TemplateCache(partial(new_renderer, encoding)))
+        self._warm_up: threading.Timer | None = None
         self.background = Background(self.host, self.storage, self.settings, ClientCache(self.clock), self.clock)
 
     def start(self) -> None:
@@ -94,13 +95,15 @@ class Service:
         # A template that is never printed is not checked.
         template = settings.slip_template if settings is not None and settings.slip_copies else None
         slips = (templates, template, texts_of(settings, self.host), self.background.notify)
-        warm_up = threading.Timer(_WARM_UP_AFTER_S, _warm_up, slips)
-        warm_up.name, warm_up.daemon = "payme-warm-up", True
-        warm_up.start()
+        self._warm_up = threading.Timer(_WARM_UP_AFTER_S, _warm_up, slips)
+        self._warm_up.name, self._warm_up.daemon = "payme-warm-up", True
+        self._warm_up.start()
         self.background.start(run_worker=settings is None or settings.run_worker)
 
     def stop(self) -> None:
         """End the background, and close clients and journal; unfinished work is durable."""
+        if self._warm_up is not None:
+            self._warm_up.cancel()
         self.background.stop()
         self._clients.close()
         self.storage.close()

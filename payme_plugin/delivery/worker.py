@@ -56,6 +56,11 @@ class Worker:
         self._listening: Relay | None = None
         self._thread = threading.Thread(target=self._run, name="payme-worker", daemon=True)
 
+    @property
+    def has_stopped(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._stopping.is_set()
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()

@@ -78,7 +78,7 @@ main(["status", "--data-dir", sys.argv[1]], standalone_mode=False)
 seconds = clock() - begin
 from pathlib import Path
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-print(seconds, int(peak.split()[1]) / 1024, file=sys.stderr)
+print(seconds, int(peak.split()[1]) * 1024 / 1e6, file=sys.stderr)
 """
 _NOWHERE = {"paymentType": "7", "url": "http://127.0.0.1:9/api", "posId": "65aa00112233445566778899", "posKey": "key"}
 """An account that no server answers for; the long journals are of it."""
@@ -306,7 +306,7 @@ def _receipt_of(row: PaymentRow) -> ServerReceipt:
 
 def _memory_mb() -> float:
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) * 1024 / 1e6
 
 
 def _connections_to(port: int) -> int:

@@ -20,7 +20,7 @@ _TENTH = 10
 _RESIDENT = """
 def resident_mb():
     lines = open("/proc/self/status")
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1000
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024 / 1e6
 """
 
 IMPORTED = f"""

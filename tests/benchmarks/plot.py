@@ -42,9 +42,10 @@ def _sale(panel: Any, entries: list[dict[str, Any]]) -> None:  # noqa: ANN401 - 
     panel.set_title("time of a sale, from the scan to the result, s", loc="left")
     places = range(len(entries))
     for shift, colour, name, key in ((-BAR / 2, OURS, "payme-plugin", "value"), (BAR / 2, THEIRS, None, "theirs")):
-        values = [entry[key] or 0 for entry in entries]
+        measured = [place for place in places if entries[place][key] is not None]
+        values = [entries[place][key] for place in measured]
         label = name or next((entry["against"] for entry in entries), "")
-        bars = panel.barh([place + shift for place in places], values, BAR, color=colour, label=label)
+        bars = panel.barh([place + shift for place in measured], values, BAR, color=colour, label=label)
         panel.bar_label(bars, fmt="%.2f", padding=3, fontsize="small")
     panel.set_yticks(places, [entry["name"].replace("`", "") for entry in entries])
     panel.invert_yaxis()

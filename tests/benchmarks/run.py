@@ -18,6 +18,7 @@ _ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / "tests" / "support")]
 
 from tests.benchmarks import report  # noqa: E402 - its folder is known from here on
+from tests.benchmarks.measure import fresh  # noqa: E402 - the same
 from tests.benchmarks.peers import has_library  # noqa: E402 - the same
 from tests.benchmarks.rows import ROWS  # noqa: E402 - the same
 from tests.benchmarks.slow_down import planted  # noqa: E402 - the same
@@ -37,6 +38,11 @@ def main(arguments: list[str]) -> None:
         parser.error(f"unknown rows: {', '.join(sorted(unknown))}")
     if given.write and not has_library("matplotlib"):
         parser.error("--write needs the extra benchmarks: name its Python in PAYME_BENCHMARK_PEER")
+    if given.rows and given.write:
+        parser.error("--write needs every row, so that all figures are of one machine and one day")
+    installed = Path(fresh("import payme_plugin; print(payme_plugin.__file__)"))
+    if _ROOT not in installed.parents:
+        parser.error(f"this Python has the payme_plugin in {installed.parent}; rows of starts would measure that one")
     logging.getLogger().addHandler(logging.NullHandler())  # lost answers are expected, and no figures
     measured = {}
     with planted(given.slow_down) if given.slow_down else nullcontext():

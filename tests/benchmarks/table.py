@@ -38,9 +38,10 @@ def change(now: Figure, last: Figure | None) -> str:
     """Return the change since the figure was written last; bold if each median is outside the other's quartiles."""
     if last is None or not last.value:
         return "new"
-    text = f"{(now.value / last.value - 1) * 100:+.0f} %"
+    percent = round((now.value / last.value - 1) * 100)
+    text = f"{percent:+d} %"
     is_within = last.low <= now.value <= last.high or now.low <= last.value <= now.high
-    return text if is_within else f"**{text}**"
+    return f"**{text}**" if percent and not is_within else text
 
 
 def tables(entries: Iterable[Entry], last: Mapping[tuple[str, str], Figure] | None = None) -> str:

@@ -336,7 +336,7 @@ def test_a_plugin_of_another_import_system_is_found(install: Install, monkeypatc
     assert loaded(group).names == ("frozen", "good_plugin")
 
 
-@pytest.mark.parametrize("folder", ["no such folder", ""])
+@pytest.mark.parametrize("folder", ["no such folder", "", "too long" * 1000], ids=["missing", "empty", "too long"])
 def test_a_path_entry_that_is_no_folder_hides_nothing(
     install: Install, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:

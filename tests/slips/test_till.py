@@ -14,6 +14,7 @@ from fakes.fixtures import new_till, running, sandbox
 from fakes.till import ScriptedUi, VirtualHost, open_sale
 from fakes.world import World
 from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
+from payme_plugin.background import Background
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.payment_slips import SLIP_NOTICE, PaymentSlips, TemplateCache, import_slip_parts
@@ -85,6 +86,27 @@ def test_the_start_imports_the_libraries_and_waits_for_no_schema(
     sold(warmed(till))
 
     assert built_by == ["payme-warm-up"] * len(slips.schemas.SCHEMA_NAMES)
+
+
+def test_a_till_that_stops_at_once_gets_no_notice_of_its_template_any_more(
+    new_till: Callable[..., ServedTill], template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template.write_text(BROKEN)
+    has_stopped = threading.Event()
+    notify = Background.notify
+
+    def late(background: Background, key: str, text: str | None) -> None:
+        assert has_stopped.wait(30)
+        notify(background, key, text)
+
+    monkeypatch.setattr(Background, "notify", late)
+    monkeypatch.setattr("payme_plugin.service._WARM_UP_AFTER_S", 0)
+    till = new_till(slipTemplate=template)
+    before = dict(till.host.notices)
+    till.plugins.on_stop()
+    has_stopped.set()
+
+    assert warmed(till).host.notices == before
 
 
 def test_a_broken_template_has_its_notice_before_the_first_sale_and_until_it_is_repaired(
