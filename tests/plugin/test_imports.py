@@ -104,7 +104,9 @@ def test_the_start_imports_the_connection_and_the_payment_and_leaves_the_slips_a
     )
 
     assert imported >= {"urllib3", "sqlite3", "payme_plugin.paymego.connection", "payme_plugin.operations.payment"}
-    assert {"slips", "difflib", "html", "gettext"}.isdisjoint(imported)
+    assert {"slips", "difflib", "html"}.isdisjoint(imported)
+    # With an old elementpath the start imports xmlschema, which may import gettext.
+    assert "gettext" not in imported or "xmlschema" in imported
 
 
 def test_after_the_warm_up_neither_a_payment_nor_its_cancel_imports_a_module_of_ours_or_for_slips(
