@@ -55,8 +55,8 @@ ROWS = (
     Row("first-sale", idle.first_sale, 15),
     Row("peers-http", partial(payments.beside_peers, "http"), 300),
     Row("peers-tls", partial(payments.beside_peers, "TLS"), 150),
-    Row("sale", sale.matrix, 10),
-    Row("cancel", sale.cancels, 10),
+    Row("sale", sale.matrix, 5),
+    Row("cancel", sale.cancels, 5),
     Row("growth", growth.with_journal, 7, growth.GATE_ROUNDS),
     Row("backlog", growth.backlog, 30),
 )
