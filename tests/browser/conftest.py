@@ -24,7 +24,7 @@ __all__ = ["new_till"]
 CHROMIUM = "/usr/bin/chromium"
 PHONE_SCREEN = (390, 844)
 DASHBOARD_SCREEN = (1280, 900)
-WAIT_MS = 5_000
+WAIT_MS = 30_000
 
 
 @dataclass
