@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def test_payments_leave_no_object_behind(tmp_path: Path) -> None:
     kept = kept_after(tmp_path, 260, 860)
 
-    assert kept[860].objects - kept[260].objects < 200
-    assert kept[860].blocks - kept[260].blocks < 200
+    # One object that stays with each payment would be 600; a thread may make a few only now.
+    assert kept[860].objects - kept[260].objects < 400
+    assert kept[860].blocks - kept[260].blocks < 400
 
 
 @pytest.mark.benchmark
