@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.connection import BUSY_TIMEOUT_MS, FileIdentity, connect, transaction
-from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal, Unavailable
+from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal, JournalError
 from payme_plugin.ledger.migration import migrate_file
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.rows import PaymentRow, row_of
@@ -315,12 +315,9 @@ class Journal(JournalReader):
         """Copy what is committed from the log to the file, so that no sale's commit has to.
 
         It delays no commit of another connection. If it fails, e.g. on a full disk, nothing is lost, and the next one
-        copies the rest.
-
-        Raises:
-            Damaged: the file is damaged.
+        copies the rest. Damage is noted, and stops nothing that can still be read.
         """
-        with suppress(Unavailable), self.reading() as connection:
+        with suppress(JournalError), self.reading() as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     @contextmanager

@@ -11,6 +11,7 @@ import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -93,6 +94,18 @@ def test_no_commit_makes_a_checkpoint_before_the_log_has_16_mb_and_the_worker_ma
     assert path.stat().st_size < 6900 * 4096
     fill("c", 200)
     assert path.stat().st_size > 7000 * 4096
+
+
+def test_a_checkpoint_of_a_damaged_file_stops_nobody_and_the_damage_is_known(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Mock()
+    broken.execute.side_effect = sqlite3.DatabaseError("database disk image is malformed")
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_connection", broken)
+        journal.checkpoint()
+
+    assert journal.damage is not None
 
 
 def test_a_place_without_a_write_ahead_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
