@@ -59,8 +59,9 @@ _DAY_S = 86_400.0
 _FORGET_AGAIN_S = 60.0
 _STOP_TIMEOUT_S = 2.0
 _YIELD_S = 1.0
-_LOOK_SHARE = 10
-"""With a million live rows a look at all of them takes seconds: no more than a tenth of the time is spent on looks."""
+_LOOK_SHARE = 100
+"""A look at 10,000 live rows takes 6 ms, in which a sale may wait for the processor, and one at a million takes
+seconds: no more than a hundredth of the time is spent on looks."""
 
 
 class Background:
@@ -276,9 +277,10 @@ class Background:
         fault = self._storage.fault()
         if fault is not None:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
-        began_at = self._clock.monotonic()
+        processor, began_at = self.processor(), self._clock.monotonic()
+        self._notify_busy_lease(processor)
         if began_at >= self._look_again_at:
-            self._notify_cancellations(self.processor())
+            self._notify_cancellations(processor)
             took_s = self._clock.monotonic() - began_at
             self._look_again_at = began_at + _LOOK_SHARE * took_s
         self.reconciler.do_housekeeping(self.texts(), is_ready=self._is_ready and self._leader.is_leader)
@@ -286,7 +288,6 @@ class Background:
     def _notify_cancellations(self, processor: CancellationProcessor) -> None:
         """Show what keeps money from its return: a missing key, the wrong server, age, or nothing but the wait."""
         rows, merchants = processor.cancellations, self.merchants()
-        self._notify_busy_lease(processor)
         relay = self.relay()
         self._notify(_BROKER_NOTICE, Text.NOTICE_BROKER, relay is not None and relay.needs_operator)
         self._notify(_LINKS_NOTICE, Text.NOTICE_FISCAL_LINKS_ENDED, processor.links_ended)

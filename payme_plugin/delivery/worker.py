@@ -112,6 +112,9 @@ class Worker:
         A row that failed, e.g. on a full disk, is retried 20 s later, after all others. It stays the longest due, so
         it would otherwise be the only row that is tried.
         """
+        self._delivery.yield_to_sale()
+        if self._stopping.is_set():
+            return 0.0
         with self.host_lock:
             self._delivery.do_housekeeping()
         processor, relay = self._delivery.processor(), self._relay(self._delivery.processor())
@@ -140,7 +143,6 @@ class Worker:
     def _make_checkpoint(self, processor: CancellationProcessor) -> None:
         """Make a checkpoint once a minute and after 32 rows, because else a sale's commit would make it."""
         if self._rows_since_checkpoint >= _ROWS_TO_CHECKPOINT or self._clock.monotonic() >= self._checkpoint_at:
-            self._delivery.yield_to_sale()
             processor.journal.checkpoint()
             self._rows_since_checkpoint = 0
             self._checkpoint_at = self._clock.monotonic() + _CHECKPOINT_AFTER_S

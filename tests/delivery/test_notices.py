@@ -166,7 +166,7 @@ def test_more_than_ten_are_a_notice_at_once_which_counts_as_they_go(till: Hooked
     assert WAIT not in till.host.notices
 
 
-def test_a_look_at_very_many_rows_takes_a_tenth_of_the_time_at_most(
+def test_a_look_at_very_many_rows_takes_a_hundredth_of_the_time_at_most(
     till: HookedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[float] = []
@@ -176,8 +176,8 @@ def test_a_look_at_very_many_rows_takes_a_tenth_of_the_time_at_most(
         till.clock.sleep(3)
 
     monkeypatch.setattr(till.background, "_notify_cancellations", slow_look)
-    for _ in range(91):
+    for _ in range(901):
         till.background.do_housekeeping()
         till.clock.sleep(1)
 
-    assert [round(later - earlier) for earlier, later in pairwise(looks)] == [30, 30, 30]
+    assert [round(later - earlier) for earlier, later in pairwise(looks)] == [300, 300, 300]

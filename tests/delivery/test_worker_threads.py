@@ -203,20 +203,23 @@ def test_an_acknowledgement_wakes_the_worker_once_all_of_it_is_stored(till: Hook
     assert stored == [(PaymentState.RECORDED, 0), (PaymentState.RECORDED, 1)]
 
 
-def test_each_row_first_gives_way_to_a_sale(till: HookedWorld) -> None:
+def test_housekeeping_and_then_each_row_first_give_way_to_a_sale(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     owe_paid(till)
     till.host.takes_messages = True
-    offered: list[int] = []
+    done: list[str] = []
 
     def give_way() -> bool:
-        offered.append(len(till.host.queue))
+        done.append("a sale")
         return True
 
     till.background.yield_to_sale = give_way  # type: ignore[method-assign]
+    monkeypatch.setattr(till.background, "_notify_cancellations", lambda _: done.append("a look"))
 
     till.work()
 
-    assert (offered, len(till.host.queue)) == ([0], 1)
+    assert (done, len(till.host.queue)) == (["a sale", "a look", "a sale"], 1)
 
 
 def test_the_worker_waits_while_a_hook_runs_but_not_for_long_and_not_once_it_has_returned_even_by_a_fault(
@@ -253,7 +256,9 @@ def test_a_worker_that_waits_for_a_hook_goes_on_as_soon_as_it_returns(till: Hook
     thread.join()
 
 
-@pytest.mark.parametrize(("ended", "seen"), [(True, ["a row", "begin", "confirm"]), (False, ["a row"])])
+@pytest.mark.parametrize(
+    ("ended", "seen"), [(True, ["a round", "a row", "begin", "confirm"]), (False, ["a round", "a row"])]
+)
 def test_a_step_gives_way_before_each_commit_but_not_to_a_sale_that_it_has_waited_for_in_vain(
     new_till: Callable[..., ServedTill], seen: list[str], *, ended: bool
 ) -> None:
@@ -261,8 +266,8 @@ def test_a_step_gives_way_before_each_commit_but_not_to_a_sale_that_it_has_waite
     background, asked = background_of(till), list[str]()
 
     def give_way() -> bool:
-        (row,) = till.live()
-        asked.append("confirm" if row.begun_at is not None else "begin" if asked else "a row")
+        for row in till.live():
+            asked.append("confirm" if row.begun_at is not None else ("a round", "a row", "begin")[len(asked)])
         assert threading.current_thread().name == "payme-worker"
         return ended
 
@@ -292,24 +297,16 @@ def test_neither_what_a_queue_has_taken_nor_an_outcome_gives_way(till: HookedWor
 
     till.work()
 
-    assert (len(waits), len(till.host.queue)) == (1, 1), "it gives way before the row only"
+    assert (len(waits), len(till.host.queue)) == (2, 1), "it gives way before the round and the row only"
 
 
-def test_a_checkpoint_gives_way_to_a_sale_and_is_made_once_a_minute(
-    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[str] = []
-
-    def give_way() -> bool:
-        made.append("a sale")
-        return True
-
-    till.background.yield_to_sale = give_way  # type: ignore[method-assign]
-    monkeypatch.setattr(Journal, "checkpoint", lambda _: made.append("a checkpoint"))
+def test_a_checkpoint_is_made_once_a_minute(till: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Mock()
+    monkeypatch.setattr(Journal, "checkpoint", made)
 
     till.work(130)
 
-    assert made == ["a sale", "a checkpoint"] * 2
+    assert made.call_count == 2
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(31, 0), (32, 1)])
