@@ -112,12 +112,13 @@ class Worker:
         A row that failed, e.g. on a full disk, is retried 20 s later, after all others. It stays the longest due, so
         it would otherwise be the only row that is tried.
         """
-        self._delivery.yield_to_sale()
+        self._delivery.yield_to_sale()  # a look at all rows takes the processor from it
         if self._stopping.is_set():
             return 0.0
         with self.host_lock:
             self._delivery.do_housekeeping()
-        processor, relay = self._delivery.processor(), self._relay(self._delivery.processor())
+        processor = self._delivery.processor()
+        relay = self._relay(processor)
         self._make_checkpoint(processor)
         began_at = self._clock.monotonic()
         due = self._due(processor, began_at)
@@ -151,7 +152,7 @@ class Worker:
         """Return the relay, after the outcomes that came through it are stored."""
         with self.host_lock:
             relay = self._delivery.relay()
-        former, self._listening = self._listening, relay  # first: a full disk must not end every round here
+        former, self._listening = self._listening, relay  # first: a full disk must not end every call here
         if relay is not None:
             if relay is not former:
                 relay.listen(processor.cancellations.recall())

@@ -1,7 +1,7 @@
 """The way to Payme: name look-up, connection, TLS and certificate, the server's clock, the merchant account's key.
 
 The first step that fails ends the way. No step takes much longer than ``timeout``, and no money moves: the key is tried
-with a question about a receipt that can't exist.
+with a query for a receipt that can't exist.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ def _check_clock(facts: ServerFacts) -> Result:
 
 
 def _check_key(outcome: Outcome) -> Finding:
-    """Judge the answer to a question about a receipt that does not exist."""
+    """Judge the answer to a query for a receipt that does not exist."""
     if isinstance(outcome, Answer) or (isinstance(outcome, ServerError) and outcome.code in _KEY_ACCEPTED):
         return Finding.ok("doctor.key.accepted")
     if isinstance(outcome, ServerError):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.connection import BUSY_TIMEOUT_MS, FileIdentity, connect, transaction
-from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal, JournalError
+from payme_plugin.ledger.errors import Conflict, Damaged, ForeignJournal, JournalError
 from payme_plugin.ledger.migration import migrate_file
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.rows import PaymentRow, row_of
+from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import Cause, End, EventKind, PaymentState, is_allowed
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import (
         Event,
-        ImportedPayment,
         Intent,
         NewCancellation,
         ReconciliationRow,
@@ -35,16 +34,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "journal.sqlite3"
 
-CODE_MEMORY_MS = 3_600_000
-"""How long a sent code is rejected: one hour."""
-
-_IMPATIENT_MS = 50
-_MAX_REMEMBERED = 250
-"""How many codes are kept in memory, so that it does not grow with the number of sales.
-
-A till that takes a payment every 15 s all day sends 240 in an hour. For an older code only the wall clock counts.
-"""
-
+_SHORT_BUSY_TIMEOUT_MS = 50
 _FINGERPRINT_BYTES = 16
 
 _TILL_HAS_IT = "the till has it"
@@ -77,8 +67,8 @@ class Journal(JournalReader):
         self._clock = clock
         self._codes = SentCodes(clock)
         self.before_writing: Callable[[], None] | None = None
-        self._impatient_until_s = float("-inf")
-        self._patience_ms = BUSY_TIMEOUT_MS
+        self._short_until_s = float("-inf")
+        self._busy_timeout_ms = BUSY_TIMEOUT_MS
         try:
             self._fingerprint_key = self._read_fingerprint_key()
             self.files = FileIdentity(path)
@@ -211,21 +201,32 @@ class Journal(JournalReader):
         return moved
 
     def import_payment(
-        self, payment: ImportedPayment, note: str, state: PaymentState = PaymentState.RECORDED
+        self,
+        intent: Intent,
+        note: str,
+        state: PaymentState = PaymentState.RECORDED,
+        *,
+        receipt_id: str,
+        paid_at: int | None = None,
+        closed_at: int | None = None,
     ) -> PaymentRow:
         """Store a payment that the journal lost and the host still has.
 
         Args:
-            payment: as the host has it.
+            intent: its data, as the host or Payme has it.
             note: text of its first event.
             state: RECORDED if the host has stored it, PAYING if Payme must be asked for its result.
+            receipt_id: Payme's receipt id.
+            paid_at: when Payme took the money, Unix milliseconds; None if that is unknown.
+            closed_at: when its receipt was closed, Unix milliseconds; None if it is open.
 
         Raises:
             Conflict: a payment with this id or receipt exists.
             Unavailable: nothing was stored.
         """
         with self.writing() as connection:
-            return self._insert(connection, payment, state, 0, note)
+            known = {"receipt_id": receipt_id, "paid_at": paid_at, "closed_at": closed_at}
+            return self._insert(connection, intent, state, 0, note, **known)
 
     @property
     def is_ready(self) -> bool:
@@ -330,16 +331,16 @@ class Journal(JournalReader):
         if self.before_writing is not None:
             self.before_writing()
         with self.reading() as connection:
-            patience_ms = BUSY_TIMEOUT_MS if self._clock.monotonic() >= self._impatient_until_s else _IMPATIENT_MS
-            if patience_ms != self._patience_ms:
-                connection.execute(f"PRAGMA busy_timeout = {patience_ms}").fetchall()
-                self._patience_ms = patience_ms
+            timeout_ms = BUSY_TIMEOUT_MS if self._clock.monotonic() >= self._short_until_s else _SHORT_BUSY_TIMEOUT_MS
+            if timeout_ms != self._busy_timeout_ms:
+                connection.execute(f"PRAGMA busy_timeout = {timeout_ms}").fetchall()
+                self._busy_timeout_ms = timeout_ms
             try:
                 with transaction(connection):
                     yield connection
             except sqlite3.OperationalError:
-                if patience_ms == BUSY_TIMEOUT_MS:
-                    self._impatient_until_s = self._clock.monotonic() + BUSY_TIMEOUT_MS / 1000
+                if timeout_ms == BUSY_TIMEOUT_MS:
+                    self._short_until_s = self._clock.monotonic() + BUSY_TIMEOUT_MS / 1000
                 raise
 
     def _read_fingerprint_key(self) -> bytes:
@@ -352,14 +353,16 @@ class Journal(JournalReader):
     def _insert(
         self,
         connection: sqlite3.Connection,
-        intent: Intent | ImportedPayment,
+        intent: Intent,
         state: PaymentState,
         attempt: int,
         note: str,
+        **known: str | int | None,
     ) -> PaymentRow:
         """Insert a payment with its first event; columns have the names of the attributes."""
         now = self._clock.wall_ms()
-        values = {**intent._asdict(), "state": state.value, "attempt": attempt, "created_at": now, "updated_at": now}
+        values = {**intent._asdict(), **known, "state": state.value, "attempt": attempt}
+        values |= {"created_at": now, "updated_at": now}
         if state is PaymentState.RECORDED:
             values["acknowledged_at"] = now
         names, marks = ", ".join(values), ", ".join("?" * len(values))
@@ -433,52 +436,3 @@ def add_events(connection: sqlite3.Connection, payment_id: str, events: Sequence
     """Add events to a payment, inside the caller's transaction."""
     for event in events:
         add_event(connection, payment_id, event.at_ms, event.kind, event.text)
-
-
-class SentCodes:
-    """Codes sent to ``receipts.pay``: each is rejected for one hour, even if the clock is set.
-
-    The row of a code has the wall time at which it was sent. This process also keeps the monotonic time of the latest
-    codes. For a code of an earlier process only the wall time is known, and the clock may have been set since. So such
-    a code is rejected during the first hour of this process too. That does no harm, because a buyer's code works once.
-
-    Each ``connection`` is in a transaction of the journal, so only one thread at a time calls these methods.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._opened_at_s = clock.monotonic()
-        self._sent: deque[tuple[str, float]] = deque(maxlen=_MAX_REMEMBERED)
-
-    def is_sent(self, connection: sqlite3.Connection, fingerprint: str) -> bool:
-        """Return whether a code was sent within the hour.
-
-        Raises:
-            Damaged: its row is invalid.
-        """
-        found = connection.execute("SELECT sent_at FROM code WHERE fingerprint = ?", (fingerprint,)).fetchone()
-        if found is None:
-            return False
-        if not isinstance(found[0], int):
-            message = "a code is invalid: its sent_at"
-            raise Damaged(message)
-        sent_at_s = next((at_s for code, at_s in reversed(self._sent) if code == fingerprint), self._opened_at_s)
-        is_fresh = (self._clock.monotonic() - sent_at_s) * 1000 < CODE_MEMORY_MS
-        return is_fresh or self._clock.wall_ms() - found[0] < CODE_MEMORY_MS
-
-    def send(self, connection: sqlite3.Connection, fingerprint: str, payment_id: str) -> None:
-        """Store that a code is about to be sent.
-
-        Raises:
-            CodeAlreadySent: it was sent within the hour.
-            Damaged: its row is invalid.
-        """
-        if self.is_sent(connection, fingerprint):
-            message = "the code was sent in a payment within the hour"
-            raise CodeAlreadySent(message)
-        connection.execute(
-            "INSERT OR REPLACE INTO code (fingerprint, payment_id, sent_at) VALUES (?, ?, ?)",
-            (fingerprint, payment_id, self._clock.wall_ms()),
-        )
-        # If the commit fails, or the code is released later, it has no row, and this entry has no effect.
-        self._sent.append((fingerprint, self._clock.monotonic()))

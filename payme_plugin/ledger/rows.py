@@ -49,29 +49,6 @@ class Intent(NamedTuple):
     owner: str
 
 
-class ImportedPayment(NamedTuple):
-    """A payment that the host has and the journal lost, with the data of its intent.
-
-    Attributes:
-        receipt_id: Payme's receipt id.
-        paid_at: when Payme took the money, or None if the host does not know.
-        closed_at: when its receipt was closed; None if it is open.
-    """
-
-    payment_id: str
-    payment_type: int
-    amount: int
-    till: str
-    shift: int
-    number: int
-    pos_id: str
-    url: str
-    owner: str
-    receipt_id: str
-    paid_at: int | None
-    closed_at: int | None
-
-
 class StoredResult(NamedTuple):
     """The result of a payment; returned unchanged if the host repeats its request.
 

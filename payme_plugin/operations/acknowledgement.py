@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Conflict, Unstorable
-from payme_plugin.ledger.rows import ImportedPayment
+from payme_plugin.ledger.rows import Intent
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.results import SALE_NOTICE, is_ours
@@ -107,7 +107,7 @@ def import_from_host(journal: Journal, owner: str, record: PaymentRecord, sale: 
     paid_at = record.data.get("paid_at", "")
     is_time = paid_at.isascii() and paid_at.isdigit() and len(paid_at) <= _MAX_TIME_DIGITS
     return journal.import_payment(
-        ImportedPayment(
+        Intent(
             payment_id=record.payment_id,
             payment_type=record.payment_type,
             amount=record.amount,
@@ -117,9 +117,9 @@ def import_from_host(journal: Journal, owner: str, record: PaymentRecord, sale: 
             pos_id=record.data["posId"],
             url=record.data.get("url", ""),
             owner=owner,
-            receipt_id=record.data["receipt_id"],
-            paid_at=int(paid_at) if is_time else None,
-            closed_at=None if sale is None else sale.closed_at,
         ),
         "from the till's record; the journal did not have it",
+        receipt_id=record.data["receipt_id"],
+        paid_at=int(paid_at) if is_time else None,
+        closed_at=None if sale is None else sale.closed_at,
     )

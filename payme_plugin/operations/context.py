@@ -25,8 +25,8 @@ class Limits(NamedTuple):
     Attributes:
         timeout_s: one request (``timeout``).
         duration_s: the whole wait for the buyer (``payDuration``).
-        frequency_s: from one question for the state to the next (``frequency``).
-        early_polling: the first questions do not wait for ``frequency`` (``earlyPolling``).
+        frequency_s: from one poll to the next (``frequency``).
+        early_polling: the first polls do not wait for ``frequency`` (``earlyPolling``).
     """
 
     timeout_s: float

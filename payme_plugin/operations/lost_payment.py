@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.rows import ImportedPayment
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.host_guard import GuardedUi
 from payme_plugin.operations.payment import intent_of, resume_payment
@@ -55,14 +54,11 @@ def find_lost_payment(context: Context, request: PaymentRequest, ui: Ui) -> Paym
     if accounts == _accounts(context, request, request.receipt.number + 1):  # the account does not name the sale
         return pending_result(context.texts, request.amount)
     row = context.journal.import_payment(
-        ImportedPayment(
-            **intent_of(context, request)._asdict(),
-            receipt_id=found.receipt_id,
-            paid_at=found.pay_time_ms,
-            closed_at=None,
-        ),
+        intent_of(context, request),
         "from Payme's list; the journal did not have it",
         PaymentState.PAYING,
+        receipt_id=found.receipt_id,
+        paid_at=found.pay_time_ms,
     )
     return resume_payment(context, request, row, ui)
 

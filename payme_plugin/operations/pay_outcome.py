@@ -65,8 +65,8 @@ def poll(
 ) -> NotPaid | Paid:
     """Ask for the state until it decides, the cashier stops, or time is over.
 
-    It is asked at once, when ``next_poll`` says, and once more at ``payDuration``. A question that still runs
-    then is ended to make room for the last one, which has a ``timeout`` of its own.
+    It polls at once, when ``next_poll`` says, and once more at ``payDuration``. A poll that still runs then is ended to
+    make room for the last one, which has a ``timeout`` of its own.
 
     Args:
         context: texts and limits.
@@ -78,7 +78,7 @@ def poll(
     while not wait.has_stopped():
         asked_at = wait.now
         is_last = asked_at >= wait.ends
-        limit = wait.question_limit()
+        limit = wait.query_limit()
         state = queries.state(limit if is_last else min(limit, wait.ends))
         outcome = _outcome_of_state(context.texts, state)
         if outcome is not None:
@@ -88,12 +88,12 @@ def poll(
             break
         if is_last:
             return to_cancel(context.texts, PaymentStatus.UNKNOWN, Text.PAYMENT_UNKNOWN, "payDuration is over")
-        next_question = min(next_poll(begun_at, asked_at, wait.now, context.limits), wait.ends)
-        if wait.now < created_until < next_question:
-            next_question = created_until
-        wait.pause_until(next_question, context.progress(Text.PROGRESS_WAITING_FOR_BUYER))
+        next_poll_at = min(next_poll(begun_at, asked_at, wait.now, context.limits), wait.ends)
+        if wait.now < created_until < next_poll_at:
+            next_poll_at = created_until
+        wait.pause_until(next_poll_at, context.progress(Text.PROGRESS_WAITING_FOR_BUYER))
     wait.acknowledge_stop()
-    if queries.state(wait.question_limit()) == ReceiptState.PAID:
+    if queries.state(wait.query_limit()) == ReceiptState.PAID:
         return Paid(None)
     return to_cancel(context.texts, PaymentStatus.ABORTED, Text.PAYMENT_ABORTED, "the cashier stopped")
 
@@ -115,7 +115,7 @@ def _proven_refusal(
 ) -> NotPaid | Paid | AskAgain | None:
     doubtful = False
     if error.code in context.settings.stale_codes and may_ask:
-        state = queries.state(wait.question_limit())
+        state = queries.state(wait.query_limit())
         if state == ReceiptState.CREATED and not wait.has_stopped():
             return AskAgain(error.code)
         if state in {ReceiptState.PAID, ReceiptState.CANCELLED}:
@@ -135,7 +135,7 @@ def _proven_refusal(
 def _unproven_refusal(
     context: Context, queries: ReceiptQueries, wait: CashierWait, error: ServerError
 ) -> NotPaid | Paid | None:
-    state = queries.state(wait.question_limit())
+    state = queries.state(wait.query_limit())
     if state != ReceiptState.CREATED:
         return _outcome_of_state(context.texts, state) if state in {ReceiptState.PAID, ReceiptState.CANCELLED} else None
     # An ignored code leaves no cancellation behind, but this one does not prove that nothing was charged.

@@ -310,7 +310,7 @@ class _Payment:
         """
         if created.receipt_id is not None:
             queries = self._queries(row, Text.PROGRESS_CREATING, created.receipt_id)
-            found = queries.receipt(self._wait.question_limit())
+            found = queries.receipt(self._wait.query_limit())
             if found is not None and found.has_account(self._account_of(row)):
                 return found
         raise Unclear(_CREATE, Fault.FOREIGN_ANSWER, "an answer without our id, which receipts.get does not confirm")
@@ -371,7 +371,7 @@ class _Payment:
             if not is_other_wallets(code.secret):
                 return outcome
             return outcome._replace(message=self._context.texts(Text.PAYMENT_OTHER_WALLET, code=outcome.error_code))
-        receipt = queries.receipt_in(answer, self._wait.question_limit())
+        receipt = queries.receipt_in(answer, self._wait.query_limit())
         return Paid(receipt) if receipt is not None and receipt.state == ReceiptState.PAID else None
 
     def _poll(self, row: PaymentRow, *, created_until: float = math.inf) -> NotPaid | Paid:
@@ -404,7 +404,7 @@ class _Payment:
         is_lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
         if is_lacking and (context := self._context.for_row(row)) is not None:
             self._context = context
-            found = self._queries(row, Text.PROGRESS_PAYING).look(self._wait.question_limit())
+            found = self._queries(row, Text.PROGRESS_PAYING).look(self._wait.query_limit())
             contradiction = None if found is None else _contradiction(found, row.amount)
             if found is not None and contradiction is not None:
                 return self._contradicted(row, found, contradiction)

@@ -1,4 +1,4 @@
-"""Questions to Payme about one receipt, and whether an answer is about *our* receipt.
+"""Queries to Payme about one receipt, and whether an answer is about *our* receipt.
 
 An answer that repeats our request's id is ours. One without an id may belong to another request: from it, the states
 0, 4, 21 and 50 count only if ``receipts.get`` repeats them with our receipt id and amount. An answer that names another

@@ -170,7 +170,7 @@ class _Reversal:
 
     def _known_state(self) -> int | None:
         """Ask for the state until it is known; return None if the cashier stopped or time is over."""
-        # The first question has its whole timeout. Else a payDuration below one round trip would prevent every cancel.
+        # The first query has its whole timeout. Else a payDuration below one round trip would prevent every cancel.
         limit = self._wait.request_limit()
         while not self._wait.has_stopped():
             state = self._queries.state(limit)
@@ -203,7 +203,7 @@ class _Reversal:
             return self._queued(cancellation, error.code)
         except CallFailed:
             return self._queued(cancellation)
-        state = self._queries.state_in(answer, self._wait.question_limit())
+        state = self._queries.state_in(answer, self._wait.query_limit())
         return self._result_of(cancellation, state)
 
     def _is_withdrawn(self, cancellation: CancellationRow, error: ServerError) -> bool:
@@ -211,7 +211,7 @@ class _Reversal:
         # An error without our request's id may answer another request, and ours may still be carried out.
         if not error.bound or error.code not in self._context.settings.ignored_errors - OF_ANOTHER_ACCOUNT:
             return False
-        if self._queries.state(self._wait.question_limit()) != ReceiptState.PAID:
+        if self._queries.state(self._wait.query_limit()) != ReceiptState.PAID:
             return False
         try:
             result = f"error {error.code} is ignored, state 4 asked after it"
@@ -227,7 +227,7 @@ class _Reversal:
         while not self._wait.has_stopped():
             asked_at = self._wait.now
             is_last = asked_at >= self._wait.ends
-            limit = self._wait.question_limit()
+            limit = self._wait.query_limit()
             state = self._queries.state(limit if is_last else min(limit, self._wait.ends))
             result = self._result_of(cancellation, state)
             if result is not None:
@@ -253,7 +253,7 @@ class _Reversal:
         return self._reversed_result(was_queued=False)
 
     def _reversed_result(self, *, was_queued: bool) -> ReversalResult:
-        receipt = self._queries.receipt(self._wait.question_limit())
+        receipt = self._queries.receipt(self._wait.query_limit())
         raw = {} if receipt is None else receipt.raw
         return ReversalResult(
             status=ReversalStatus.REVERSED,

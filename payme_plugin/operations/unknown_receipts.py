@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.rows import ImportedPayment
+from payme_plugin.ledger.rows import Intent
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.receipt_list import times_of
 from payme_plugin.operations.recovery import abandon
@@ -98,7 +98,7 @@ def cancel_unknown(journal: Journal, owner: str, settings: Settings, receipt: Se
     """
     receipt_id, amount = str(receipt.receipt_id), receipt.amount or 0
     row = journal.import_payment(
-        ImportedPayment(
+        Intent(
             payment_id=receipt_id,
             payment_type=settings.payment_type,
             amount=amount,
@@ -108,11 +108,10 @@ def cancel_unknown(journal: Journal, owner: str, settings: Settings, receipt: Se
             pos_id=settings.pos_id,
             url=settings.url,
             owner=owner,
-            receipt_id=receipt_id,
-            paid_at=receipt.pay_time_ms,
-            closed_at=None,
         ),
         "from Payme's list; neither the journal nor the till had it",
         PaymentState.PAID,
+        receipt_id=receipt_id,
+        paid_at=receipt.pay_time_ms,
     )
     abandon(journal, row, "cancelled by an operator: the till does not have it", texts)

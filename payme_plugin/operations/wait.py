@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 _SLICE_S = 0.4
 _EARLY_S = (0.5, 1.5, 3.5, 7.5)
-"""Since the first question: after pauses of 0.5, 1, 2 and 4 s."""
+"""Since the first poll: after pauses of 0.5, 1, 2 and 4 s."""
 
 
 def next_poll(begun_at: float, asked_at: float, now: float, limits: Limits) -> float:
-    """Return when to ask for the state again: at the next multiple of ``frequency`` since the first question.
+    """Return when to poll next: at the next multiple of ``frequency`` since the first poll.
 
-    With early polling there are up to four questions more before the first multiple. That one is asked late, and not
-    skipped, if an early answer came only after it.
+    With early polling there are up to four polls more before the first multiple. If an early answer came only after it,
+    that one is made late, and not skipped.
 
     Args:
-        begun_at: the monotonic time of the first question.
-        asked_at: that of the last question.
+        begun_at: the monotonic time of the first poll.
+        asked_at: that of the last poll.
         now: the monotonic time.
         limits: the times of the operation.
     """
@@ -84,14 +84,14 @@ class CashierWait:
         self._acknowledged = True
 
     def request_limit(self) -> float:
-        """Return the deadline of a request that begins now; one question for the state fits after it.
+        """Return the deadline of a request that begins now; one query fits after it.
 
         The deadline is ``timeout`` from now, but not beyond max(``payDuration``, ``timeout``) from the start.
         """
         return min(self.now + self._limits.timeout_s, self._hard_deadline())
 
-    def question_limit(self) -> float:
-        """Return the deadline of a question for the state: up to one ``timeout`` after that of requests."""
+    def query_limit(self) -> float:
+        """Return the deadline of a query that begins now: up to one ``timeout`` after that of requests."""
         return min(self.now + self._limits.timeout_s, self._hard_deadline() + self._limits.timeout_s)
 
     def wait_for(self, pending: Pending, text: Callable[[float], str]) -> bool:

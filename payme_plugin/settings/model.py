@@ -122,8 +122,8 @@ class Settings:
         url: the server's address with its path.
         pos_id: the id of the merchant account.
         pos_key: its key, from ``posKey`` or from the file that ``posKeyFile`` names.
-        pay_duration_ms: milliseconds for which a state is asked for.
-        frequency_ms: milliseconds between two questions.
+        pay_duration_ms: milliseconds for which the state is polled.
+        frequency_ms: milliseconds between two polls.
         payment_provider: the provider's code on the fiscal receipt.
         ignored_errors: codes after which no cancellation is queued.
         payment_type: the tender's number.
@@ -144,7 +144,7 @@ class Settings:
         queue_url: the broker's address, which may hold a password, or an empty string.
         keep_days: days that finished payments stay in the journal.
         run_worker: whether a thread of this process carries out cancellations.
-        early_polling: whether the first questions do not wait for ``frequency_ms``.
+        early_polling: whether the first polls do not wait for ``frequency_ms``.
         former_accounts: merchant accounts whose payments may still be returned.
         conf_file: the settings file that was looked for.
         origins: where each value came from, by the setting's name. Not to be changed.

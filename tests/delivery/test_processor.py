@@ -275,7 +275,7 @@ def test_a_lease_that_is_taken_is_waited_for_until_the_patience_is_over(till: Ho
         assert drain(till)
 
 
-def test_a_round_that_changes_nothing_ends_it_at_once(till: HookedWorld) -> None:
+def test_a_run_that_changes_nothing_ends_it_at_once(till: HookedWorld) -> None:
     owe_refund(till)
     till.paymego.passage = lambda _: Passage(connects=False)
     began = till.clock.monotonic()

@@ -170,10 +170,10 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
     cancel(till)
     till.plugins.on_stop()
     (row,) = till.live()
-    asked, rounds, run_once = len(sandbox.requests), list[None](), Worker._run_once
+    asked, runs, run_once = len(sandbox.requests), list[None](), Worker._run_once
 
     def counted(worker: Worker) -> float:
-        rounds.append(None)
+        runs.append(None)
         return run_once(worker)
 
     monkeypatch.setattr(Worker, "_run_once", counted)
@@ -182,7 +182,7 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
     background_of(till).wake()
     time.sleep(0.3)
 
-    assert 2 <= len(rounds) <= 5
+    assert 2 <= len(runs) <= 5
     assert (till.live(), len(sandbox.requests)) == ([row], asked)
 
 
@@ -257,7 +257,7 @@ def test_a_worker_that_waits_for_a_hook_goes_on_as_soon_as_it_returns(till: Hook
 
 
 @pytest.mark.parametrize(
-    ("ended", "seen"), [(True, ["a round", "a row", "begin", "confirm"]), (False, ["a round", "a row"])]
+    ("ended", "seen"), [(True, ["housekeeping", "a row", "begin", "confirm"]), (False, ["housekeeping", "a row"])]
 )
 def test_a_step_gives_way_before_each_commit_but_not_to_a_sale_that_it_has_waited_for_in_vain(
     new_till: Callable[..., ServedTill], seen: list[str], *, ended: bool
@@ -267,7 +267,7 @@ def test_a_step_gives_way_before_each_commit_but_not_to_a_sale_that_it_has_waite
 
     def give_way() -> bool:
         for row in till.live():
-            asked.append("confirm" if row.begun_at is not None else ("a round", "a row", "begin")[len(asked)])
+            asked.append("confirm" if row.begun_at is not None else ("housekeeping", "a row", "begin")[len(asked)])
         assert threading.current_thread().name == "payme-worker"
         return ended
 
@@ -297,7 +297,7 @@ def test_neither_what_a_queue_has_taken_nor_an_outcome_gives_way(till: HookedWor
 
     till.work()
 
-    assert (len(waits), len(till.host.queue)) == (2, 1), "it gives way before the round and the row only"
+    assert (len(waits), len(till.host.queue)) == (2, 1), "it gives way before housekeeping and the row only"
 
 
 def test_a_checkpoint_is_made_once_a_minute(till: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +325,7 @@ def test_a_checkpoint_is_made_once_32_rows_were_delivered(
     assert made.call_count == expected
 
 
-# Faults of one row, and of a round.
+# Faults of one row, and of a run.
 
 
 def test_one_rows_fault_stops_neither_the_others_nor_the_worker(
@@ -389,7 +389,7 @@ def test_a_row_that_failed_has_its_turn_after_those_that_did_not_but_not_for_eve
     assert tried == ["p1", "p2", *(["p3", "p1", "p2"] if since == "nothing" else ["p1", "p2", "p3"])]
 
 
-def test_old_payments_are_deleted_twenty_a_round_until_none_is_left_and_then_once_a_day(
+def test_old_payments_are_deleted_twenty_a_run_until_none_is_left_and_then_once_a_day(
     till: HookedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forget = Mock(side_effect=[20, 20, 7, 0])
@@ -436,18 +436,20 @@ def test_while_a_payment_runs_nothing_is_deleted(till: HookedWorld, monkeypatch:
     assert forget.call_count == 1
 
 
-def test_a_fault_before_a_round_does_not_end_the_worker(till: HookedWorld, caplog: pytest.LogCaptureFixture) -> None:
-    rounds = threading.Semaphore(0)
+def test_a_fault_in_the_housekeeping_does_not_end_the_worker(
+    till: HookedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs = threading.Semaphore(0)
 
     def fail() -> None:
-        rounds.release()
+        runs.release()
         raise KeyError("a fault")
 
     till.background.do_housekeeping = fail  # type: ignore[method-assign]
     worker = Worker(till.background, SystemClock())
     worker.start()
     for _ in range(3):
-        assert rounds.acquire(timeout=10)
+        assert runs.acquire(timeout=10)
         worker.wake()
 
     worker.stop(2.0)

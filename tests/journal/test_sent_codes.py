@@ -11,7 +11,8 @@ import pytest
 from fakes.clock import VirtualClock
 from fakes.journal_rows import contents, walk
 from payme_plugin.ledger.errors import CodeAlreadySent
-from payme_plugin.ledger.journal import CODE_MEMORY_MS, FILE_NAME, Journal, SentCodes
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.sent_codes import CODE_MEMORY_MS, SentCodes
 from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:

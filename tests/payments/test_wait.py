@@ -112,7 +112,7 @@ def test_the_clock_starts_when_the_first_pay_is_sent_and_another_scan_starts_no_
     assert world.clock.monotonic() == pytest.approx(first_pay + 20.02)
 
 
-def test_a_question_under_way_at_the_end_makes_room_for_the_last_one(world: World) -> None:
+def test_a_poll_under_way_at_the_end_makes_room_for_the_last_one(world: World) -> None:
     world.set(payDuration=3_000, frequency=2_000)
     world.paymego.passage = lambda method: Passage(back_s=60 if method == CHECK else 0.01)
 
@@ -123,7 +123,7 @@ def test_a_question_under_way_at_the_end_makes_room_for_the_last_one(world: Worl
     assert [heard.at_s for heard in world.paymego.heard if heard.method == CHECK] == pytest.approx([3.02, 8.02])
 
 
-def test_a_second_pay_just_before_the_end_leaves_the_last_question_a_timeout_of_its_own(world: World) -> None:
+def test_a_second_pay_just_before_the_end_leaves_the_last_poll_a_timeout_of_its_own(world: World) -> None:
     world.paymego.passage = lambda method: Passage(back_s=1 if method == CHECK else 0.01)
     world.paymego.inject_fault(FaultKind.SILENT_AFTER_EFFECT, PAY, skip=1)
 

@@ -123,7 +123,7 @@ def test_the_worker_shows_it_without_a_sale(till: ServedTill) -> None:
     assert till.pay(till.code(BuyerAction.NEVER_ANSWERS)).status is PaymentStatus.UNKNOWN
     journal_replaced(till.host.folder)
 
-    # A round that is under way leaves it to the next one, at most 20 s later.
+    # A run that is under way leaves it to the next one, at most 20 s later.
     assert comes_true(lambda: till.host.notices.get("payme.journal") == RU(Text.NOTICE_JOURNAL_MOVED), 40)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _CONFIRMS_S = 0.15
 _ASKS_AGAIN_MS = 2500
 _FREQUENCY_MS = 300
-"""Five questions within ``payDuration``: each costs a TLS handshake, and more would show nothing new."""
+"""Five polls within ``payDuration``: each costs a TLS handshake, and more would show nothing new."""
 _DELIVERED_WITHIN_S = 20
 _TRIED_WITHIN_S = 2.5
 _LOOK_S = 0.05

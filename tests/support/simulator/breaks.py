@@ -18,10 +18,11 @@ from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger import journal as journal_module
 from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.journal import Journal, SentCodes, add_events
+from payme_plugin.ledger.journal import Journal, add_events
 from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.rows import NewCancellation
+from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import End, PaymentState
 from payme_plugin.operations import payment, receipt_queries, recovery, results
 from payme_plugin.operations.cancellation import CancellationStep, StepOutcome
@@ -275,7 +276,10 @@ def _one_confirmation(_: _Former, self: Cancellations, row: CancellationRow, res
     self.end(row, End.CANCELLED, result)
 
 
-_replaces(5, "an orphan older than a week is cancelled", CancellationStep, "may_be_old", lambda *_: False, **_TOO_EARLY)
+_replaces(
+    5, "an orphan older than a week is cancelled", CancellationStep, "may_be_old", lambda *_: False,
+    **_TOO_EARLY, stays_off=0.5,
+)  # fmt: skip
 
 
 @_breaks(5, "cancellations are delivered without their lease", (Leases, "try_acquire"))
@@ -295,7 +299,7 @@ def _nobody_leads(hold: _Former, self: Leases, number: int, *, shared: bool = Fa
         yield is_ours or number == LEADER
 
 
-@_breaks(7, "a request may take an hour", (CashierWait, "request_limit"), (CashierWait, "question_limit"))
+@_breaks(7, "a request may take an hour", (CashierWait, "request_limit"), (CashierWait, "query_limit"))
 def _limits_of_hours(_: _Former, self: CashierWait) -> float:
     return self.now + 3_600
 

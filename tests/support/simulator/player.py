@@ -302,8 +302,8 @@ class HistoryPlayer:
             self._shop.close(sale)
 
     def _downtime_s(self) -> float:
-        rng = self._rng
-        return rng.choice((0.0, 1.0, 20.0, 600.0, 40_000.0)) if rng.random() < 0.98 else 8 * 86_400.0
+        rng, stays_off = self._rng, self._shop.behaviour.stays_off
+        return rng.choice((0.0, 1.0, 20.0, 600.0, 40_000.0)) if rng.random() < 1 - stays_off else 8 * 86_400.0
 
 
 def _deliver_everything(shop: Shop, people: People) -> None:

@@ -85,6 +85,7 @@ class HostBehaviour:
         doubles: the chance that it calls a hook again from another thread while it runs.
         loses: the chance that it can't store a result: it returns a PAID, and asks again for any other.
         dies: the chance that its process dies between the record of a paid tender and its acknowledgement.
+        stays_off: the chance that the till then stays off for eight days.
     """
 
     asks_again: bool = True
@@ -99,6 +100,7 @@ class HostBehaviour:
     doubles: float = 0.0
     loses: float = 0.0
     dies: float = 0.0
+    stays_off: float = 0.02
 
     def calm(self) -> None:
         """Keep every duty from now on, but ``on_ready`` where it never comes."""
