@@ -285,8 +285,8 @@ class HookDispatcher:
     def _reverse(self, hook: str, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
         key = (hook, payment_id, request.refund_id if isinstance(request, RefundRequest) else "")
 
-        def work(*, may_ask: bool = True) -> ReversalResult:
-            result = self._try_reversal(payment_id, request, _StoppableUi(ui, self), may_ask=may_ask)
+        def work(*, may_ask_payme: bool = True) -> ReversalResult:
+            result = self._try_reversal(payment_id, request, _StoppableUi(ui, self), may_ask_payme=may_ask_payme)
             if result.status is ReversalStatus.REFUSED:
                 result = self._answer_instead(result, payment_id, request)
             return result
@@ -294,19 +294,19 @@ class HookDispatcher:
         def busy() -> ReversalResult:
             running = self._running
             if running is None or running.key[1] != payment_id:
-                return work(may_ask=False)  # the worker returns the money
+                return work(may_ask_payme=False)  # the worker returns the money
             # The running hook may be returning the same payment.
             return self._answer_instead(refused(self._service.texts(), Text.REVERSAL_BUSY), payment_id, request)
 
         return self._exclusively(key, work, busy)
 
     def _try_reversal(
-        self, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui, *, may_ask: bool
+        self, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui, *, may_ask_payme: bool
     ) -> ReversalResult:
         service = self._service
         merchant: Context | None = None
         try:
-            merchant = service.context() if may_ask else None
+            merchant = service.context() if may_ask_payme else None
         except SettingsError as error:
             _log.error("reversal of %s is queued, the settings can't be used: %s", payment_id, error)
         try:
@@ -315,7 +315,7 @@ class HookDispatcher:
                 service.storage.journal(), service.storage.owner, service.clock, service.texts(), merchant
             )
             # Beside another hook the worker yields to that one.
-            with service.background.active(payment_id) if may_ask else nullcontext():
+            with service.background.active(payment_id) if may_ask_payme else nullcontext():
                 result = reversal_requests.return_payment(context, request, ui)
         except Conflict as error:
             _log.warning("reversal of %s: %s", payment_id, error)
@@ -331,7 +331,7 @@ class HookDispatcher:
                 raise
             return result
         except Exception as error:  # noqa: BLE001
-            # No hook raises. A durable cancellation is carried out whatever this result is.
+            # No hook raises. A durable cancellation is delivered whatever this result is.
             _log.error("reversal of %s: a fault of the plugin: %s", payment_id, safe_traceback(error))
             return refused(service.texts(), Text.REVERSAL_TILL_FAULT)
         service.background.pending.pop(payment_id, None)

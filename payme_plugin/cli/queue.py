@@ -33,7 +33,7 @@ from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.states import End, Hold, PaymentState
 from payme_plugin.locale import message
-from payme_plugin.operations.recovery import abandon
+from payme_plugin.operations.recovery import end_without_sale
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.texts import Texts
 from payme_plugin.till import OutcomeUnknown, print_slip, reference_identity
@@ -241,7 +241,7 @@ def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) 
         raise Refusal(message("cli.queue_recorded", payment_id=row.payment_id))
     try:
         if held is None:
-            abandon(journal, row, f"queued by hand: {reason}", texts)
+            end_without_sale(journal, row, f"queued by hand: {reason}", texts)
         else:
             # The 7-day rule leaves a cancellation alone that has begun.
             cancellations.begin(held)

@@ -159,7 +159,7 @@ def _report(options: GlobalOptions, loaded: LoadedSettings) -> dict[str, object]
 
 
 def _warnings_of_returns(options: GlobalOptions, loaded: LoadedSettings) -> list[SettingWarning]:
-    """Return why pending cancellations can't be carried out; doctor reports a journal that can't be read."""
+    """Return why pending cancellations can't be delivered; doctor reports a journal that can't be read."""
     try:
         with read_journal(options.data_dir) as reader:
             rows = [] if reader is None else [reader.payment(row.payment_id) for row in reader.live_cancellations()]

@@ -106,7 +106,7 @@ def _work(delivery: JournalDelivery, stopped: threading.Event) -> None:
 
 
 def _work_for_chain(options: GlobalOptions, url: str, path: Path, address: tuple[str, int] | None) -> None:
-    """Carry out what tills handed over to the broker, until stopped.
+    """Deliver what tills handed over to the broker, until stopped.
 
     Raises:
         UsageFault: the accounts, the broker or the address of the metrics can't be used.

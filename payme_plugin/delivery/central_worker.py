@@ -1,4 +1,4 @@
-"""The central worker of a chain: carries out the cancellations that tills handed over to the broker.
+"""The central worker of a chain: delivers the cancellations that tills handed over to the broker.
 
     what Payme says about the receipt          what follows
     50 for the first time                      an outcome for the till; the same message again in ten minutes
@@ -140,7 +140,7 @@ class Turns:
 
 
 class CentralWorker:
-    """Carries out what is at the broker, from ``start`` to ``stop``.
+    """Delivers what is at the broker, from ``start`` to ``stop``.
 
     Args:
         connect: opens a connection to the broker with the heartbeat ``HEARTBEAT_S``, or raises ``BrokerError``.
@@ -226,7 +226,7 @@ class CentralWorker:
                 self._stopping.wait(pause_s * (1 - _RANDOM.random() / 2))
 
     def _handle(self, broker: Broker, received: Received) -> None:
-        """Carry out a message, publish what follows, and acknowledge it.
+        """Deliver a message's cancellation, publish what follows, and acknowledge it.
 
         Money effect: may cancel, the whole amount of the receipt.
 

@@ -213,7 +213,7 @@ class CancellationProcessor:
                 pause = min(pause_ms(row.attempts, self._jitter()), _LONGEST_WAIT_MS)
                 self.cancellations.postpone(row, pause, "the broker can't be reached")
                 return StepOutcome.LATER
-            # A row that can't be stored as handed over is carried out here too; that is harmless.
+            # A row that can't be stored as handed over is stepped here too; that is harmless.
             self._offered_here.add(row.cancellation_id)
             self.cancellations.offer(row, FARTHEST_DUE_MS, "the broker")
             self._offered_here.discard(row.cancellation_id)

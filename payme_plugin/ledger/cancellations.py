@@ -139,7 +139,7 @@ class Cancellations:
         Raises:
             Conflict: the row has ended, or the host has acknowledged its payment, so the request must not be sent.
             FileMoved: another file is in the journal's place. What is stored in a deleted one is lost when this process
-                ends, so its cancellations are carried out now.
+                ends, so its cancellations are delivered now.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:

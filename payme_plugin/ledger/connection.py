@@ -4,9 +4,9 @@ Every pragma is read back, because builds of SQLite differ. No file that SQLite 
 would release every lock that SQLite holds on it for this process (https://sqlite.org/howtocorrupt.html, section 2.2).
 
 SQLite rolls a transaction whose COMMIT failed back in memory only. If nothing but the sync failed, it is complete in
-the write-ahead log, and a process that opens the file after a kill finds it committed: a refund that was refused would
-be carried out. So it is overwritten. Source: SQLite, *WAL-mode file format*: a frame counts if its checksum and those
-of all frames before it are right.
+the write-ahead log, and a process that opens the file after a kill finds it committed: the money of a refused refund
+would be returned. So it is overwritten. Source: SQLite, *WAL-mode file format*: a frame counts if its checksum and
+those of all frames before it are right.
 """
 
 from __future__ import annotations

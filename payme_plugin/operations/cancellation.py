@@ -58,15 +58,15 @@ class StepOutcome(Enum):
     DONE = "done"
     """The money is back: Payme says cancelled (50), or the row has ended."""
     ACCEPTED = "accepted"
-    """Payme is cancelling (21), or central workers carry it out."""
+    """Payme is cancelling (21), or central workers deliver the row."""
     UNKNOWN = "unknown"
     """The server or account that was asked does not know the receipt, although the journal has it."""
     LATER = "later"
     """Nothing is known yet."""
     BLOCKED = "blocked"
-    """Not carried out, because the settings lack the key of its merchant account."""
+    """Not delivered, because the settings lack the key of its merchant account."""
     HELD = "held"
-    """Not carried out, because the host has the payment, or because people must decide about one that old."""
+    """Not delivered, because the host has the payment, or because people must decide about one that old."""
 
 
 class MerchantClient(NamedTuple):

@@ -96,7 +96,7 @@ class CodeScanner:
         self._asked = 0
 
     @property
-    def may_ask(self) -> bool:
+    def may_scan_again(self) -> bool:
         """Whether another code may be asked for."""
         return self._given is None and self._asked <= _ASKED_AGAIN
 
@@ -119,7 +119,7 @@ class CodeScanner:
             reason: what was wrong with the last one, shown to the cashier; None: it is the first.
         """
         texts, missing = self._context.texts, NoCode(reason)
-        while self.may_ask and (timeout_s := self._wait.left_s) > 0:
+        while self.may_scan_again and (timeout_s := self._wait.left_s) > 0:
             self._asked += 1
             prompt = texts(Text.SCAN_PROMPT)
             if missing.reason is not None:

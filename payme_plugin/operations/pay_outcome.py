@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from payme_plugin.texts import Texts
 
 
-class AskAgain(NamedTuple):
+class StaleCode(NamedTuple):
     """The code is stale, nothing was charged, and the receipt is in state 0: another code may be sent.
 
     Attributes:
@@ -35,8 +35,8 @@ class AskAgain(NamedTuple):
 
 
 def classify_pay_failure(
-    context: Context, queries: ReceiptQueries, wait: CashierWait, failure: CallFailed, *, may_ask: bool
-) -> NotPaid | Paid | AskAgain | None:
+    context: Context, queries: ReceiptQueries, wait: CashierWait, failure: CallFailed, *, may_scan_again: bool
+) -> NotPaid | Paid | StaleCode | None:
     """Return what a failed ``receipts.pay`` decides; None: nothing, poll until the state does.
 
     Args:
@@ -44,7 +44,7 @@ def classify_pay_failure(
         queries: asks about our receipt.
         wait: the operation's limits.
         failure: how ``receipts.pay`` failed.
-        may_ask: the cashier may be asked for another code.
+        may_scan_again: the cashier may be asked for another code.
     """
     if isinstance(failure, NotSent):
         return nothing_charged(context.texts, failure, stopped=wait.has_stopped())._replace(
@@ -56,7 +56,7 @@ def classify_pay_failure(
         return None
     # An error without our request's id may belong to another request, and our own pay may still arrive.
     if failure.bound and proves_no_charge(failure.code):
-        return _proven_refusal(context, queries, wait, failure, may_ask=may_ask)
+        return _proven_refusal(context, queries, wait, failure, may_scan_again=may_scan_again)
     return _unproven_refusal(context, queries, wait, failure)
 
 
@@ -76,8 +76,8 @@ def poll(
     """
     begun_at = wait.now
     while not wait.has_stopped():
-        asked_at = wait.now
-        is_last = asked_at >= wait.ends
+        polled_at = wait.now
+        is_last = polled_at >= wait.ends
         limit = wait.query_limit()
         state = queries.state(limit if is_last else min(limit, wait.ends))
         outcome = _outcome_of_state(context.texts, state)
@@ -88,11 +88,11 @@ def poll(
             break
         if is_last:
             return to_cancel(context.texts, PaymentStatus.UNKNOWN, Text.PAYMENT_UNKNOWN, "payDuration is over")
-        next_poll_at = min(next_poll(begun_at, asked_at, wait.now, context.limits), wait.ends)
+        next_poll_at = min(next_poll(begun_at, polled_at, wait.now, context.limits), wait.ends)
         if wait.now < created_until < next_poll_at:
             next_poll_at = created_until
         wait.pause_until(next_poll_at, context.progress(Text.PROGRESS_WAITING_FOR_BUYER))
-    wait.acknowledge_stop()
+    wait.ignore_stop()
     if queries.state(wait.query_limit()) == ReceiptState.PAID:
         return Paid(None)
     return to_cancel(context.texts, PaymentStatus.ABORTED, Text.PAYMENT_ABORTED, "the cashier stopped")
@@ -111,13 +111,13 @@ def _outcome_of_state(texts: Texts, state: int | None) -> NotPaid | Paid | None:
 
 
 def _proven_refusal(
-    context: Context, queries: ReceiptQueries, wait: CashierWait, error: ServerError, *, may_ask: bool
-) -> NotPaid | Paid | AskAgain | None:
+    context: Context, queries: ReceiptQueries, wait: CashierWait, error: ServerError, *, may_scan_again: bool
+) -> NotPaid | Paid | StaleCode | None:
     doubtful = False
-    if error.code in context.settings.stale_codes and may_ask:
+    if error.code in context.settings.stale_codes and may_scan_again:
         state = queries.state(wait.query_limit())
         if state == ReceiptState.CREATED and not wait.has_stopped():
-            return AskAgain(error.code)
+            return StaleCode(error.code)
         if state in {ReceiptState.PAID, ReceiptState.CANCELLED}:
             return _outcome_of_state(context.texts, state)
         # The state is the later answer: if it isn't 0 for certain, the code proves nothing any more.

@@ -24,7 +24,7 @@ from payme_plugin.operations.code_scan import Code, CodeScanner, NoCode, is_othe
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.fiscal import detail_of
 from payme_plugin.operations.host_guard import GuardedUi
-from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure, poll
+from payme_plugin.operations.pay_outcome import StaleCode, classify_pay_failure, poll
 from payme_plugin.operations.receipt_queries import ReceiptQueries, receipt_id_of
 from payme_plugin.operations.results import SALE_NOTICE, NotPaid, Paid
 from payme_plugin.operations.wait import CashierWait
@@ -183,7 +183,7 @@ class _Payment:
             self._context.files.require()
             self.row = row
             answer = self._send_pay(row, code) or self._poll(row)
-            if isinstance(answer, AskAgain):
+            if isinstance(answer, StaleCode):
                 row = self._commit_created_again(row, answer)
                 code = self._codes.another(reason_for_stale(code))
             else:
@@ -354,7 +354,7 @@ class _Payment:
         self._events.take()
         return row
 
-    def _send_pay(self, row: PaymentRow, code: Code) -> NotPaid | Paid | AskAgain | None:
+    def _send_pay(self, row: PaymentRow, code: Code) -> NotPaid | Paid | StaleCode | None:
         """Send the code and return the outcome; None if the state must be polled.
 
         Money effect: charges.
@@ -364,8 +364,8 @@ class _Payment:
         try:
             answer = queries.call(_PAY, receipts.pay(receipt_id_of(row), code.secret), self._wait.request_limit())
         except CallFailed as failure:
-            may_ask = self._codes.may_ask
-            outcome = classify_pay_failure(self._context, queries, self._wait, failure, may_ask=may_ask)
+            may_scan_again = self._codes.may_scan_again
+            outcome = classify_pay_failure(self._context, queries, self._wait, failure, may_scan_again=may_scan_again)
             if not isinstance(outcome, NotPaid) or outcome.error_code not in self._context.settings.stale_codes:
                 return outcome
             if not is_other_wallets(code.secret):
@@ -378,7 +378,7 @@ class _Payment:
         queries = self._queries(row, Text.PROGRESS_WAITING_FOR_BUYER)
         return poll(self._context, queries, self._wait, created_until=created_until)
 
-    def _commit_created_again(self, row: PaymentRow, stale: AskAgain) -> PaymentRow:
+    def _commit_created_again(self, row: PaymentRow, stale: StaleCode) -> PaymentRow:
         reason = f"error {stale.error_code} proves no charge, state 0 asked after it"
         self.row = self._journal.move(row, PaymentState.CREATED, reason, events=self._events.take())
         return self.row
@@ -386,7 +386,7 @@ class _Payment:
     def _paid_unless_moved(self, paid: Paid) -> Paid | NotPaid:
         """Return UNKNOWN if the journal's files are no longer in place, because a restart would not find the payment.
 
-        The worker of this process still has the files, and carries the cancellation out.
+        The worker of this process still has the files, and delivers the cancellation.
         """
         try:
             self._context.files.require()

@@ -42,7 +42,7 @@ def cancel_orphans(journal: Journal, owner: str, pending: Collection[str], texts
         if row.payment_id in pending:
             continue
         try:
-            abandon(journal, row, "the till does not have it", texts)
+            end_without_sale(journal, row, "the till does not have it", texts)
         except Conflict:
             continue
         ended += 1
@@ -50,7 +50,7 @@ def cancel_orphans(journal: Journal, owner: str, pending: Collection[str], texts
     return ended
 
 
-def abandon(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> None:
+def end_without_sale(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> None:
     """End a payment that the host does not have, with a cancellation if money may have moved.
 
     Args:

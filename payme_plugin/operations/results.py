@@ -11,7 +11,7 @@ from payme_plugin.ledger.errors import Conflict, Damaged, FileMoved, ForeignJour
 from payme_plugin.ledger.rows import NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.recovery import abandon
+from payme_plugin.operations.recovery import end_without_sale
 from payme_plugin.paymego.errors import Fault, NotSent, ServerError
 from payme_plugin.texts import Text
 
@@ -194,7 +194,7 @@ def store_unstored(journal: Journal, payment_id: str, texts: Texts) -> None:
         journal.acknowledge(row)
     elif row is not None and (row.state.is_unfinished or row.state is PaymentState.PAID):
         with suppress(Conflict):
-            abandon(journal, row, "returned without a result that could be stored", texts)
+            end_without_sale(journal, row, "returned without a result that could be stored", texts)
 
 
 def report_journal_fault(context: Context, payment_id: str, error: JournalError) -> None:

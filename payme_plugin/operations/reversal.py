@@ -225,14 +225,14 @@ class _Reversal:
         """Ask for the state until it is cancelled; return QUEUED if the cashier stops or time is over."""
         begun_at = self._wait.now
         while not self._wait.has_stopped():
-            asked_at = self._wait.now
-            is_last = asked_at >= self._wait.ends
+            polled_at = self._wait.now
+            is_last = polled_at >= self._wait.ends
             limit = self._wait.query_limit()
             state = self._queries.state(limit if is_last else min(limit, self._wait.ends))
             result = self._result_of(cancellation, state)
             if result is not None:
                 return result
-            if not self._pause_until(next_poll(begun_at, asked_at, self._wait.now, self._context.limits)):
+            if not self._pause_until(next_poll(begun_at, polled_at, self._wait.now, self._context.limits)):
                 break
         return self._queued(cancellation)
 

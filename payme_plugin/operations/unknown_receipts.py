@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.rows import Intent
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.receipt_list import times_of
-from payme_plugin.operations.recovery import abandon
+from payme_plugin.operations.recovery import end_without_sale
 from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
@@ -114,4 +114,4 @@ def cancel_unknown(journal: Journal, owner: str, settings: Settings, receipt: Se
         receipt_id=receipt_id,
         paid_at=receipt.pay_time_ms,
     )
-    abandon(journal, row, "cancelled by an operator: the till does not have it", texts)
+    end_without_sale(journal, row, "cancelled by an operator: the till does not have it", texts)

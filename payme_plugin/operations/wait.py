@@ -21,7 +21,7 @@ _EARLY_S = (0.5, 1.5, 3.5, 7.5)
 """Since the first poll: after pauses of 0.5, 1, 2 and 4 s."""
 
 
-def next_poll(begun_at: float, asked_at: float, now: float, limits: Limits) -> float:
+def next_poll(begun_at: float, polled_at: float, now: float, limits: Limits) -> float:
     """Return when to poll next: at the next multiple of ``frequency`` since the first poll.
 
     With early polling there are up to four polls more before the first multiple. If an early answer came only after it,
@@ -29,13 +29,13 @@ def next_poll(begun_at: float, asked_at: float, now: float, limits: Limits) -> f
 
     Args:
         begun_at: the monotonic time of the first poll.
-        asked_at: that of the last poll.
+        polled_at: that of the last poll.
         now: the monotonic time.
         limits: the times of the operation.
     """
     frequency_s = limits.frequency_s
     first = begun_at + frequency_s
-    if limits.early_polling and asked_at < first:
+    if limits.early_polling and polled_at < first:
         early = (begun_at + early_s for early_s in _EARLY_S if early_s < frequency_s)
         return next((at for at in early if at > now), first)
     # Answers slower than the frequency skip their turns instead of piling up.
@@ -53,7 +53,7 @@ class CashierWait:
         self._started_at: float | None = None
         self._reported_at: float | None = None
         self._stopped = False
-        self._acknowledged = False
+        self._stop_ignored = False
 
     @property
     def now(self) -> float:
@@ -79,9 +79,9 @@ class CashierWait:
         """Return whether the cashier has stopped the wait."""
         return self._stopped
 
-    def acknowledge_stop(self) -> None:
-        """Don't end later waits because of this stop."""
-        self._acknowledged = True
+    def ignore_stop(self) -> None:
+        """Let no later wait end because of this stop."""
+        self._stop_ignored = True
 
     def request_limit(self) -> float:
         """Return the deadline of a request that begins now; one query fits after it.
@@ -126,7 +126,7 @@ class CashierWait:
         elapsed_s = 0.0 if self._started_at is None else self.now - self._started_at
         if self._ui.progress(min(elapsed_s, total_s), total_s, text(self.left_s)):
             self._stopped = True
-        return self._stopped and not self._acknowledged
+        return self._stopped and not self._stop_ignored
 
     @property
     def _start(self) -> float:

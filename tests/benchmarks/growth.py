@@ -1,4 +1,4 @@
-"""How a till's work grows with its journal, and how fast many due cancellations are carried out.
+"""How a till's work grows with its journal, and how fast many due cancellations are delivered.
 
 Each journal has a process of its own, which carries out what this file tells it to; the processes take turns. As a
 script, this file is that process: ``python growth.py FOLDER [SETTINGS]``.
@@ -132,7 +132,7 @@ def _figures(name: str, by_length: Mapping[int, Sequence[float]], *, has_limits:
 
 
 def backlog(rounds: int) -> list[Figure]:
-    """Let a till carry out due cancellations for so many seconds, at two round trips."""
+    """Let a till deliver due cancellations for so many seconds, at two round trips."""
     return [figure for round_trip_s in ROUND_TRIPS_S for figure in _drained(round_trip_s, rounds)]
 
 
@@ -244,7 +244,7 @@ class _Work:
         return {"seconds": longest_s}
 
     def drain(self, duration_s: int) -> dict[str, list[float]]:
-        """Let the worker carry out what is due; look at it every second."""
+        """Let the worker deliver what is due; look at it every second."""
         plugin, port = PaymePlugin(), int(self._settings["url"].rpartition(":")[2].partition("/")[0])
         found: dict[str, list[float]] = {"rates": [], "connections": [], "memory": []}
         with closing(self._journal()) as journal:

@@ -1,4 +1,4 @@
-"""Three nodes of RabbitMQ, one of which is killed while cancellations are carried out."""
+"""Three nodes of RabbitMQ, one of which is killed while cancellations are delivered."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def use_the_replaced_module(till: DebianTill, sandbox: Sandbox) -> None:
 
 
 def owe(till: DebianTill, sandbox: Sandbox) -> None:
-    """Charge a buyer after the payment ended without a result; no worker carries out its cancellation."""
+    """Charge a buyer after the payment ended without a result; no worker delivers its cancellation."""
     till.done("payme", "settings", "set", "runWorker=0", "payDuration=1000", "frequency=100", "timeout=1")
     code = sandbox.issue_code(Behaviour(BuyerAction.NEVER_ANSWERS))
     assert till.sell(code)["status"] == "UNKNOWN"

@@ -27,7 +27,7 @@ from payme_plugin.ledger.states import End, PaymentState
 from payme_plugin.operations import payment, receipt_queries, recovery, results
 from payme_plugin.operations.cancellation import CancellationStep, StepOutcome
 from payme_plugin.operations.event_log import EventLog
-from payme_plugin.operations.pay_outcome import AskAgain
+from payme_plugin.operations.pay_outcome import StaleCode
 from payme_plugin.operations.payment import _Payment, take_payment
 from payme_plugin.operations.receipt_queries import ReceiptQueries
 from payme_plugin.operations.reversal import _Reversal
@@ -167,11 +167,11 @@ _replaces(2, "sent codes are not remembered", SentCodes, "is_sent", lambda *_: F
 
 
 @_breaks(2, "a second code is sent after any refusal, without asking for the state", (payment, "classify_pay_failure"))
-def _second_pay_blindly(classify: _Former, *given: object, may_ask: bool) -> object:
+def _second_pay_blindly(classify: _Former, *given: object, may_scan_again: bool) -> object:
     failure: CallFailed = given[3]  # type: ignore[assignment] # context, queries, wait, failure
-    if isinstance(failure, ServerError) and may_ask:
-        return AskAgain(failure.code)
-    return classify(*given, may_ask=may_ask)
+    if isinstance(failure, ServerError) and may_scan_again:
+        return StaleCode(failure.code)
+    return classify(*given, may_scan_again=may_scan_again)
 
 
 _replaces(
@@ -244,7 +244,7 @@ def _no_moves_money(decide: _Former, self: Background) -> None:
     journal = self._storage.journal()
     for row in journal.in_open_sales():
         if self._host.is_recorded(row.payment_id) is False:
-            recovery.abandon(journal, row, "the till says no", self.texts())
+            recovery.end_without_sale(journal, row, "the till says no", self.texts())
 
 
 @_breaks(4, "a cancel begins although its cancellation has ended", (Cancellations, "begin"), **_TOO_EARLY)
