@@ -36,8 +36,6 @@ def plain_slip(
         language: language of the labels: ``ru``, ``uz``, ``uz-Cyrl`` or ``en``; any other is taken as ``ru``.
         timezone: time zone of the till; None: that of the machine.
         encoding: code page of the printer; None, or an unknown one, allows any letter.
-
-    Money effect: none.
     """
     words = WORDS.get(language, WORDS["ru"])
     operation = data.get("operation")

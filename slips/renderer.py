@@ -100,8 +100,6 @@ class SlipRenderer:
 
         Raises:
             SlipError: the operation is unknown, or the filled slip isn't valid. The text repeats no value.
-
-        Money effect: none.
         """
         slip = self.fill(template, data)
         return RenderedSlip(to_xml(slip), tuple(row.text for row in lay_out(slip, width, self._alphabet)))

@@ -243,7 +243,7 @@ def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) 
         if held is None:
             end_without_sale(journal, row, f"queued by hand: {reason}", texts)
         else:
-            # The 7-day rule leaves a cancellation alone that has begun.
+            # The 7-day rule does not apply to a cancellation that has begun.
             cancellations.begin(held)
             cancellations.postpone(held, 0, f"released by hand: {reason}")
     except Conflict as error:

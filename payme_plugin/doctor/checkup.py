@@ -36,8 +36,6 @@ def examine(
         clock: time.
         till: the till that the journal should belong to; None: any, but the reference till only of this machine.
         log: where its request is logged; None: nowhere.
-
-    Money effect: none.
     """
     path = data_dir / FILE_NAME
     read: Settings | SettingsError | None = None

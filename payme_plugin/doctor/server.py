@@ -1,6 +1,6 @@
-"""The way to Payme: name look-up, connection, TLS and certificate, the server's clock, the merchant account's key.
+"""The steps to Payme: name look-up, connection, TLS and certificate, the server's clock, the merchant account's key.
 
-The first step that fails ends the way. No step takes much longer than ``timeout``, and no money moves: the key is tried
+No step follows one that fails. No step takes much longer than ``timeout``, and no money moves: the key is tried
 with a query for a receipt that can't exist.
 """
 
@@ -68,14 +68,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
-    """How far the way to Payme leads; what is behind a failed step keeps its default.
+    """What each step to Payme found; the fields of a step that was not reached keep their defaults.
 
     Attributes:
         host: name or address of the server, or of the proxy.
         port: its port.
         setting: the setting that names it: ``url``, or ``proxy``.
         is_https: requests are encrypted.
-        addresses: what the name stands for.
+        addresses: those of the name.
         is_connected: its port accepts a connection.
         protocol: e.g. ``TLSv1.3``.
         certificate_end_ms: when the server's verified certificate ends, Unix milliseconds.
@@ -126,14 +126,12 @@ def bounded(limit_s: float | None, work: Callable[[], _T]) -> _T:
 
 
 def look_at_server(settings: Settings, clock: Clock, log: logging.Logger | None = None) -> ServerFacts:
-    """Go the way to the server of ``settings`` as far as it leads.
+    """Connect to the server of ``settings`` step by step; return what was found up to the first fault.
 
     Args:
         settings: the merchant account and its server.
         clock: time.
         log: where the request is logged; None: nowhere.
-
-    Money effect: none.
     """
     endpoint = Endpoint.of(settings.url, settings.proxy)
     first = settings.proxy or endpoint

@@ -180,7 +180,7 @@ class Cancellations:
             row: the row as it was read before the step.
             pause_ms: from now to the next step.
             result: the result of the step; an event if it differs from the last one.
-            held: why the worker leaves the row alone, or None.
+            held: why the worker does not deliver the row, or None.
             events: events before it; stored only if it is.
 
         Raises:

@@ -88,7 +88,7 @@ def migrate_file(path: Path) -> None:
             version = require_ours(reader)
         if version == SCHEMA_VERSION:
             return
-        undo.enter_context(_alone(path))
+        undo.enter_context(_unused(path))
         connection = undo.enter_context(closing(sqlite3.connect(path, timeout=0, isolation_level=None)))
         use_rows(connection)
         # Until it is closed no other process can read the file.
@@ -99,7 +99,7 @@ def migrate_file(path: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _unused(path: Path) -> Iterator[None]:
     """Require that no process of any version uses a journal: version 1 locked the same bytes, and a file of its own.
 
     Raises:

@@ -168,7 +168,7 @@ class CancellationRow(NamedTuple):
         offered_at: when the host's queue or a chain's broker took it, or None.
         begun_at: when its first ``receipts.cancel`` was about to leave, or None.
         is_queued: a hook left it to the worker, so it can't be withdrawn.
-        held: why the worker leaves it alone, or None.
+        held: why the worker does not deliver it, or None.
         confirmed_at: when Payme first said cancelled (50), or None. It ends when Payme says so again later.
         reopened_at: when Payme last took its "cancelled" back, or None.
         ended_as: how it ended; None while it is live.

@@ -54,7 +54,7 @@ class Cause(Enum):
 
 
 class Hold(Enum):
-    """Why the worker leaves a live cancellation alone; the values are stored."""
+    """Why the worker does not deliver a live cancellation; the values are stored."""
 
     HOST = "host"
     """The host said that it has the payment. Until it says otherwise nothing is sent."""
@@ -85,7 +85,7 @@ class EventKind(Enum):
     ANSWER = "answer"
     """What came of a request."""
     CANCELLATION = "cancellation"
-    """A cancellation: written, left alone, ended."""
+    """A cancellation: written, held, ended."""
     FISCAL = "fiscal"
     """The fiscal receipt."""
     NOTE = "note"

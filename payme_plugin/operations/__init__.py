@@ -1,1 +1,1 @@
-"""Pure flow: what happens to a payment, decided on handed-in time, client and journal."""
+"""Pure flows: what happens to a payment. Time, client and journal are passed in."""

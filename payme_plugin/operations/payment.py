@@ -152,7 +152,7 @@ class _Payment:
 
         1. ``receipts.create`` beside the scan.
         2. A code that was not sent before; receipt id and code are stored, then ``receipts.pay`` leaves.
-        3. What the answer proves: the outcome, another code on the same receipt, or nothing yet: ask until it is known.
+        3. What the answer proves: the outcome, or that another code may be sent. If it proves neither, poll.
         4. The result is stored, with a cancellation unless nothing can have been charged; then it is returned.
 
         Money effect: may charge.

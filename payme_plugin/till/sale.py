@@ -205,10 +205,10 @@ def acknowledge_all(till: Till) -> bool:
 def close(till: Till, receipt: StoredReceipt) -> None:
     """Close ``receipt`` durably, report it to the plugins, and print its slips. Done once, each also after a crash.
 
+    Afterwards only a refund returns the payments in it.
+
     Raises:
         FolderUnusable: a receipt can't be stored; the rest is done at the next start.
-
-    Money effect: none; the payments in it are then returned by a refund only.
     """
     if receipt.closed_at is None:
         receipt = replace(receipt, closed_at=till.now_ms())

@@ -150,7 +150,7 @@ def test_no_text_is_left_over(dashboard: Screen) -> None:
     assert left == []
 
 
-def test_a_buyer_pays_with_the_keyboard_alone(
+def test_a_buyer_pays_with_only_the_keyboard(
     phone: Phone, new_till: Callable[..., ServedTill], cashier: ThreadPoolExecutor
 ) -> None:
     till = new_till(payDuration=10_000)
@@ -168,7 +168,7 @@ def test_a_buyer_pays_with_the_keyboard_alone(
     phone.shows("#payment-title", "^Paid$")
 
 
-def test_an_operator_works_with_the_keyboard_alone(dashboard: Screen, sandbox: Sandbox) -> None:
+def test_an_operator_works_with_only_the_keyboard(dashboard: Screen, sandbox: Sandbox) -> None:
     for amount in (100, 200, 300):
         sandbox.bank.call(sandbox.now_ms(), "receipts.create", {"amount": amount, "account": {"n": amount}})
     sandbox.issue_code(Behaviour(BuyerAction.PAYS))

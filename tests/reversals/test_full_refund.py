@@ -60,7 +60,7 @@ def test_a_second_refund_is_refused_from_paymes_state_where_the_journal_is_gone(
     assert (result.status, result.message) == (ReversalStatus.REFUSED, till.text(Text.REVERSAL_ALREADY_REVERSED))
     assert till.paymego.count(CANCEL) == cancels
     assert till.live() == []
-    # Recovery asks the host about payments of open sales only, and this sale is closed.
+    # The host is asked only about recorded payments of open sales, and this sale is closed.
     assert till.row().closed_at is not None
 
 

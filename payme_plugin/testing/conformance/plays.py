@@ -124,7 +124,7 @@ def without_a_result(stage: Stage, _: random.Random) -> None:
         stage.write_settings()
         stage.tick()
         is_paid = is_annulled or payment.status is PaymentStatus.PAID
-        stage.watch.check(is_paid, duties.NOT_REPEATED, payment, "after the settings were mended")
+        stage.watch.check(is_paid, duties.NOT_REPEATED, payment, "after the settings were corrected")
         stage.stop()
 
 
