@@ -14,14 +14,11 @@ from payme_plugin.cli.files import command_log, has_log
 from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import CommandFailed, ExitCode, Refusal, UsageFault, age_in_words, age_of, echo, uzs
 from payme_plugin.cli.params import BROKER, REASON
-from payme_plugin.delivery.broker import (
+from payme_plugin.delivery.broker import AccessRefused, Broker, BrokerError, BrokerRefuses
+from payme_plugin.delivery.chain_messages import (
     EXPLANATION,
     PARKED,
     PARKED_AT,
-    AccessRefused,
-    Broker,
-    BrokerError,
-    BrokerRefuses,
     ChainMessage,
     Malformed,
     Queues,

@@ -20,9 +20,10 @@ from payme_plugin.cli.screen import until_stopped
 from payme_plugin.cli.till import checked_settings
 from payme_plugin.clock import SystemClock
 from payme_plugin.delivery.accounts import AccountClients, AccountsFile
-from payme_plugin.delivery.broker import Broker, BrokerAway, BrokerRefuses, Queues
+from payme_plugin.delivery.broker import Broker, BrokerAway, BrokerRefuses
 from payme_plugin.delivery.central_metrics import Metrics
 from payme_plugin.delivery.central_worker import CONSUMERS, HEARTBEAT_S, CentralWorker
+from payme_plugin.delivery.chain_messages import Queues
 from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import FileMoved
 from payme_plugin.locale import message

@@ -14,10 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from payme_plugin.delivery.broker import (
-    Broker,
-    BrokerError,
-    BrokerRefuses,
+from payme_plugin.delivery.broker import Broker, BrokerError, BrokerRefuses
+from payme_plugin.delivery.chain_messages import (
     ChainMessage,
     Malformed,
     OutcomeMessage,

@@ -7,7 +7,8 @@ from contextlib import closing, contextmanager
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from payme_plugin.delivery.broker import PARKED, BrokerError, BrokerRefuses
+from payme_plugin.delivery.broker import BrokerError, BrokerRefuses
+from payme_plugin.delivery.chain_messages import PARKED
 from payme_plugin.operations.cancellation import StepOutcome
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.errors import NotSent, ServerError, Unclear
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.broker import Broker, Queues
+    from payme_plugin.delivery.broker import Broker
+    from payme_plugin.delivery.chain_messages import Queues
     from payme_plugin.paymego.errors import CallFailed
 
 _SEEN_FOR_MIN = 20

@@ -20,13 +20,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from payme_plugin.delivery.broker import (
+from payme_plugin.delivery.broker import BrokerError
+from payme_plugin.delivery.chain_messages import (
     EXPLANATION,
     OUTCOMES,
     PARKED,
     PARKED_AT,
     REASON,
-    BrokerError,
     ChainMessage,
     Malformed,
     OutcomeMessage,

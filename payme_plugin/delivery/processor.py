@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.broker import OutcomeMessage
+    from payme_plugin.delivery.chain_messages import OutcomeMessage
     from payme_plugin.delivery.relay import Relay
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.locks import Leases
@@ -197,7 +197,7 @@ class CancellationProcessor:
 
         Money effect: a central worker may cancel, the whole amount of the row's receipt.
         """
-        from payme_plugin.delivery.broker import ChainMessage  # noqa: PLC0415 - only a till of a chain needs it
+        from payme_plugin.delivery.chain_messages import ChainMessage  # noqa: PLC0415 - only a till of a chain needs it
 
         if row.offered_at is not None or row.confirmed_at is not None or row.cancellation_id in self._offered_here:
             return None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.broker import ChainMessage, OutcomeMessage
+    from payme_plugin.delivery.chain_messages import ChainMessage, OutcomeMessage
     from payme_plugin.settings import Settings
 
 

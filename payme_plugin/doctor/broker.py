@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from payme_plugin.delivery.broker import (
-    PARKED,
     AccessRefused,
     Broker,
     BrokerAway,
@@ -15,8 +14,8 @@ from payme_plugin.delivery.broker import (
     CertificateRefused,
     OtherProperties,
     PikaMissing,
-    Queues,
 )
+from payme_plugin.delivery.chain_messages import PARKED, Queues
 from payme_plugin.doctor.finding import Finding
 
 if TYPE_CHECKING:

@@ -35,7 +35,8 @@ from faults.rabbitmq import RabbitMq
 from faults.sandbox_process import served
 from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery.broker import Broker, OutcomeMessage, Queues, decode, encode
+from payme_plugin.delivery.broker import Broker
+from payme_plugin.delivery.chain_messages import OutcomeMessage, Queues, decode, encode
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.plugin import PaymePlugin
 
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from faults.sandbox_process import Served
-    from payme_plugin.delivery.broker import ChainMessage, Received
+    from payme_plugin.delivery.broker import Received
+    from payme_plugin.delivery.chain_messages import ChainMessage
 
 ANSWER_S = 0.05
 CONSUMERS = 8

@@ -20,8 +20,9 @@ from faults.backlog import AMOUNT
 from faults.rabbitmq import PASSWORD
 from payme_plugin.clock import SystemClock
 from payme_plugin.delivery import broker as broker_module
-from payme_plugin.delivery.broker import PARKED, ParkReason, Queues, encode
+from payme_plugin.delivery import chain_messages
 from payme_plugin.delivery.central_metrics import Metrics
+from payme_plugin.delivery.chain_messages import PARKED, ParkReason, Queues, encode
 from payme_plugin.sandbox import FaultKind, InjectedFault
 from tests.command.conftest import payme, running
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from faults.rabbitmq import RabbitMq
-    from payme_plugin.delivery.broker import ChainMessage
+    from payme_plugin.delivery.chain_messages import ChainMessage
 
 pytestmark = pytest.mark.broker
 
@@ -296,7 +297,7 @@ def test_a_message_that_ends_every_worker_is_parked_by_the_broker_with_its_reaso
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (message,) = chain.owe(chain.a)
-    monkeypatch.setattr(broker_module, "_DELIVERY_LIMIT", 2)
+    monkeypatch.setattr(chain_messages, "_DELIVERY_LIMIT", 2)
     with closing(chain.connect()) as broker:
         broker._channel.queue_delete(QUICK.work)
         broker.declare(QUICK)

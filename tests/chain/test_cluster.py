@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from payme_plugin.delivery.broker import ChainMessage
+    from payme_plugin.delivery.chain_messages import ChainMessage
 
 pytestmark = pytest.mark.broker
 

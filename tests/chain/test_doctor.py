@@ -11,7 +11,8 @@ import pytest
 import trustme
 
 from fakes.world import settings_of
-from payme_plugin.delivery.broker import Broker, Queues
+from payme_plugin.delivery.broker import Broker
+from payme_plugin.delivery.chain_messages import Queues
 from payme_plugin.doctor import Level
 from payme_plugin.doctor.broker import check_broker
 

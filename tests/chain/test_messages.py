@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.chain import message_about
-from payme_plugin.delivery.broker import (
+from payme_plugin.delivery.broker import Received
+from payme_plugin.delivery.chain_messages import (
     ChainMessage,
     Malformed,
     OutcomeMessage,
     Queues,
-    Received,
     UnknownVersion,
     decode,
     encode,

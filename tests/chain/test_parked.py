@@ -14,7 +14,8 @@ import pika
 import pytest
 
 from fakes.waiting import comes_true
-from payme_plugin.delivery.broker import EXPLANATION, PARKED, PARKED_AT, REASON, Broker, Queues, encode
+from payme_plugin.delivery.broker import Broker
+from payme_plugin.delivery.chain_messages import EXPLANATION, PARKED, PARKED_AT, REASON, Queues, encode
 from tests.command.conftest import ROOT, environment, payme
 
 if TYPE_CHECKING:

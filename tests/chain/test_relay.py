@@ -17,15 +17,8 @@ from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.delivery import amqp, broker
 from payme_plugin.delivery.amqp import AmqpRelay
-from payme_plugin.delivery.broker import (
-    OUTCOMES,
-    Broker,
-    ChainMessage,
-    OutcomeMessage,
-    Queues,
-    decode,
-    encode,
-)
+from payme_plugin.delivery.broker import Broker
+from payme_plugin.delivery.chain_messages import OUTCOMES, ChainMessage, OutcomeMessage, Queues, decode, encode
 from payme_plugin.ledger.states import Cause
 from payme_plugin.sandbox import BuyerAction
 

@@ -10,8 +10,9 @@ from fakes.waiting import comes_true
 from faults.backlog import AMOUNT, paid_receipts
 from payme_plugin.clock import SystemClock
 from payme_plugin.delivery.accounts import AccountClients, AccountsFile
-from payme_plugin.delivery.broker import PARKED, Broker, ChainMessage, OutcomeMessage, Queues, decode, encode
+from payme_plugin.delivery.broker import Broker
 from payme_plugin.delivery.central_worker import HEARTBEAT_S, CentralWorker
+from payme_plugin.delivery.chain_messages import PARKED, ChainMessage, OutcomeMessage, Queues, decode, encode
 from payme_plugin.ledger.states import Cause
 from payme_plugin.sandbox import CancelPlan, Sandbox
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fakes.hooked_world import HookedWorld
-from payme_plugin.delivery.broker import OutcomeMessage
+from payme_plugin.delivery.chain_messages import OutcomeMessage
 from payme_plugin.delivery.relay import RelayCache
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.broker import ChainMessage
+    from payme_plugin.delivery.chain_messages import ChainMessage
     from payme_plugin.ledger.rows import CancellationRow
 
 BROKER_URL = "amqp://till-1:canary-of-the-broker@localhost/%2f"

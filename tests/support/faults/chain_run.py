@@ -25,7 +25,8 @@ from faults.backlog import AMOUNT, paid_receipts
 from faults.chain_tills import TillOrder, kept
 from faults.child_process import without_coverage
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery.broker import PARKED, Broker, BrokerError, ChainMessage, Queues, decode, encode
+from payme_plugin.delivery.broker import Broker, BrokerError
+from payme_plugin.delivery.chain_messages import PARKED, ChainMessage, Queues, decode, encode
 from payme_plugin.ledger.cancellations import CONFIRMING_MS, Cancellations
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.reader import JournalReader

@@ -12,8 +12,8 @@ import pytest
 from payme_plugin import background, dispatcher
 from payme_plugin.background import Background
 from payme_plugin.delivery import central_worker
-from payme_plugin.delivery.broker import ChainMessage
 from payme_plugin.delivery.central_worker import CentralWorker
+from payme_plugin.delivery.chain_messages import ChainMessage
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger import journal as journal_module
@@ -41,7 +41,7 @@ from simulator.shop import Readiness
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from payme_plugin.delivery.broker import OutcomeMessage
+    from payme_plugin.delivery.chain_messages import OutcomeMessage
     from payme_plugin.delivery.relay import Relay
     from payme_plugin.ledger.rows import CancellationRow, Event, PaymentRow
     from payme_plugin.paymego.protocols import Params

@@ -12,18 +12,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from payme_plugin.delivery.accounts import Accounts
-from payme_plugin.delivery.broker import (
-    OUTCOMES,
-    PARKED,
-    BrokerAway,
-    ChainMessage,
-    OutcomeMessage,
-    Queues,
-    Received,
-    decode,
-    encode,
-)
+from payme_plugin.delivery.broker import BrokerAway, Received
 from payme_plugin.delivery.central_worker import CentralWorker
+from payme_plugin.delivery.chain_messages import OUTCOMES, PARKED, ChainMessage, OutcomeMessage, Queues, decode, encode
 from payme_plugin.paymego.protocols import MerchantAccount
 from simulator.stage import Life
 from simulator.wire import SimClient
