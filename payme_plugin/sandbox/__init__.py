@@ -6,8 +6,8 @@ receipt      one receipt of the bank, and its timeline
 behaviour    what a buyer does with a code, and codes that spell it
 jsonrpc      requests, parameters, answers and error codes as PaymeGO has them
 faults       what goes wrong between a till and the bank, as data
-scenario     what a sandbox is prepared with, as one JSON document
-request_log  the last requests with their answers, secrets masked
+scenario     what a sandbox is prepared with, as one JSON document: accounts, phones, codes and faults
+request_log  a till's request on its way to the bank; the last requests with their answers, secrets masked
 store        the state file, in which a bank survives the end of the process
 events       what happens, for readers that may be slow
 control      the control API, version 1
@@ -22,6 +22,7 @@ from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank
 from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan, read_code
 from payme_plugin.sandbox.events import Event, EventKind, Reader
 from payme_plugin.sandbox.faults import FaultKind, FaultPlan, FaultRule, InjectedFault, RequestFacts
+from payme_plugin.sandbox.http_server import PortUnavailable
 from payme_plugin.sandbox.jsonrpc import BankError
 from payme_plugin.sandbox.receipt import Buyer, ReceiptView
 from payme_plugin.sandbox.records import (
@@ -33,8 +34,16 @@ from payme_plugin.sandbox.records import (
     ReceiptAction,
 )
 from payme_plugin.sandbox.request_log import WireRequest
-from payme_plugin.sandbox.scenario import NewAccount, NewPhone, Scenario, ScenarioError, load_scenario, read_scenario
-from payme_plugin.sandbox.server import SANDBOX_POS_KEY, Played, PortUnavailable, Sandbox
+from payme_plugin.sandbox.scenario import (
+    NewAccount,
+    NewPhone,
+    Played,
+    Scenario,
+    ScenarioError,
+    load_scenario,
+    read_scenario,
+)
+from payme_plugin.sandbox.server import SANDBOX_POS_KEY, Sandbox
 from payme_plugin.sandbox.store import StateFault, StateFileError
 
 __all__ = [

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox.control import ControlCall
     from payme_plugin.sandbox.events import Event
     from payme_plugin.sandbox.jsonrpc import Call
-    from payme_plugin.sandbox.server import Arrival, Sandbox
+    from payme_plugin.sandbox.request_log import Arrival
+    from payme_plugin.sandbox.server import Sandbox
 
 _LOG = logging.getLogger("payme.sandbox")
 _PORTAL_PAGE = b"<!doctype html><title>Wi-Fi</title><h1>Sign in to use this network</h1>"

@@ -14,6 +14,7 @@ import ssl
 from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_address
 from socketserver import ThreadingTCPServer
 from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.sandbox.app import App
 
+LOOPBACK = "127.0.0.1"
 MAX_BODY = 1 << 20
 _DRAINED_CHUNKS = 1024
 _CHUNK = 1 << 16
@@ -32,6 +34,22 @@ _STOP_S = 5.0
 _SLOWEST_READER_S = 10.0
 _LONGEST_PAUSE_S = 0.25
 """Within an answer that leaves slowly. It is shorter than a client waits for the next bytes."""
+
+
+class PortUnavailable(OSError):
+    """The sandbox can't listen on the port asked for.
+
+    Attributes:
+        port: that port.
+        host: the address of that port.
+        reason: why, in the words of the system.
+    """
+
+    def __init__(self, host: str, port: int, reason: Exception) -> None:
+        super().__init__(f"port {port} on {host} can't be used ({reason}); choose another, or 0 for any free one")
+        self.port = port
+        self.host = host
+        self.reason = str(reason)
 
 
 class Abort(Enum):
@@ -206,7 +224,7 @@ class HttpServer(ThreadingTCPServer):
         tls: how to serve https; ``None``: http.
 
     Raises:
-        OSError: the server can't listen there (OverflowError: there is no such port).
+        PortUnavailable: the port is taken, not allowed, or out of range.
     """
 
     allow_reuse_address = True
@@ -214,8 +232,11 @@ class HttpServer(ThreadingTCPServer):
     request_queue_size = socket.SOMAXCONN
 
     def __init__(self, host: str, port: int, application: App, stopping: Event, tls: ssl.SSLContext | None) -> None:
-        self.address_family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        super().__init__((str(address[0]), port), _Connection)
+        try:
+            self.address_family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            super().__init__((str(address[0]), port), _Connection)
+        except (OSError, OverflowError, UnicodeError) as error:
+            raise PortUnavailable(host, port, error) from error
         self.application = application
         self.port: int = self.server_address[1]
         self.stopping = stopping
@@ -272,3 +293,22 @@ def _cut(connection: socket.socket) -> None:
     """End a connection in both directions at once, also below TLS, and wake the thread that reads from it."""
     with contextlib.suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def reachable(host: str) -> str:
+    """Return ``host``; for all addresses of the machine, the one from which it reaches other networks."""
+    try:
+        if not ip_address(host).is_unspecified:
+            return host
+    except ValueError:  # a name
+        return host
+    family, outside, here = (
+        (socket.AF_INET6, "2001:db8::1", "::1") if ":" in host else (socket.AF_INET, "192.0.2.1", LOOPBACK)
+    )
+    # Connecting UDP sends nothing; the addresses are for documentation (RFC 5737, RFC 3849).
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((outside, 9))
+        except OSError:
+            return here
+        return str(probe.getsockname()[0])

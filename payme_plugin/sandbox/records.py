@@ -153,3 +153,13 @@ class BankRecords:
     codes: tuple[CodeView, ...]
     receipts: tuple[Receipt, ...]
     pays: tuple[tuple[str, int], ...]
+
+    @property
+    def shown_phones(self) -> dict[str, None]:
+        """The ids of the phones that show something else after these changes."""
+        shown = [
+            *(phone.phone_id for phone in self.phones),
+            *(code.phone_id for code in self.codes if code.used_by is not None),
+            *(receipt.phone_id for receipt in self.receipts),
+        ]
+        return {phone_id: None for phone_id in shown if phone_id is not None}

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from payme_plugin.sandbox.faults import FaultKind
-    from payme_plugin.sandbox.jsonrpc import JsonObject
+    from payme_plugin.sandbox.faults import FaultKind, InjectedFault
+    from payme_plugin.sandbox.jsonrpc import Call, JsonObject
 
 _KEPT_REQUESTS = 10_000
 _KEPT_BYTES = 8 << 20
@@ -49,6 +49,25 @@ class WireRequest:
     took_ms: int | None = None
     status: int | None = None
     answer: object = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A request of a till, on its way to the bank.
+
+    Attributes:
+        number: its place in the log.
+        began_s: when it arrived, by ``time.monotonic``.
+        call: what to carry out; ``None``: it is refused.
+        fault: the fault that it gets, or ``None``.
+        refusal: the answer without a ``call``.
+    """
+
+    number: int
+    began_s: float
+    call: Call | None
+    fault: InjectedFault | None
+    refusal: JsonObject | None
 
 
 class RequestLog:

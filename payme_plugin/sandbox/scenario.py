@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
@@ -12,11 +12,23 @@ from hookspecs.structure import StructureError, structure
 from payme_plugin.sandbox.behaviour import Behaviour  # noqa: TC001 - get_type_hints needs it
 from payme_plugin.sandbox.faults import InjectedFault  # noqa: TC001 - the same
 from payme_plugin.sandbox.jsonrpc import BankError, read_object
+from payme_plugin.sandbox.records import MerchantAccount
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
+    from random import Random
+
+    from payme_plugin.sandbox.bank import Bank
+    from payme_plugin.sandbox.faults import FaultRule
+    from payme_plugin.sandbox.records import PhoneView
 
 VERSION = 1
+MAX_ACCOUNTS = 1000
+_DEFAULT_BALANCE = 100_000_000
+_KEY_LENGTH = 36
+_KEY_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789#%@&?^*"
+_SHOWN_FIRST, _SHOWN_LAST = 6, 4
 _MAX_FILE_BYTES = 1 << 20
 _MAX_NAME_CHARACTERS = 100
 _MAX_BALANCE = 10**12
@@ -67,6 +79,16 @@ class NewAccount:
         if self.name is not None and not 1 <= len(self.name) <= _LONGEST_NAME:
             raise ValueError(f"name has {len(self.name)} characters: 1 to {_LONGEST_NAME} are allowed")
 
+    def add_to(self, bank: Bank, rng: Random) -> MerchantAccount:
+        """Add it to a bank and return it, or return the account with this id that is there."""
+        known = bank.account(self.pos_id)
+        if known is not None:
+            return known
+        key = self.pos_key or "".join(rng.choice(_KEY_CHARACTERS) for _ in range(_KEY_LENGTH))
+        account = MerchantAccount(self.pos_id, key, self.name or self.pos_id)
+        bank.put_account(account)
+        return account
+
 
 @dataclass(frozen=True)
 class NewPhone:
@@ -93,6 +115,13 @@ class NewPhone:
         if self.phone is not None and not _PHONE.fullmatch(self.phone):
             raise ValueError("phone: 5 to 15 digits are allowed")
 
+    def add_to(self, bank: Bank) -> str:
+        """Add it to a bank, its card masked, and return its id."""
+        own = {} if self.card is None else {"card": _masked_card(self.card)}
+        own |= {} if self.phone is None else {"phone": self.phone}
+        balance = _DEFAULT_BALANCE if self.balance is None else self.balance
+        return bank.add_phone(balance, replace(bank.buyer, **own))
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -109,6 +138,37 @@ class Scenario:
     codes: tuple[Behaviour, ...] = ()
     accounts: tuple[NewAccount, ...] = ()
     phones: tuple[NewPhone, ...] = ()
+
+    def conflicts(self, bank: Bank) -> Iterator[str]:
+        """Return why its accounts can't be added to a bank; nothing if they can."""
+        added: dict[str, MerchantAccount | NewAccount] = {each.pos_id: each for each in bank.accounts}
+        for index, new in enumerate(self.accounts):
+            known = added.setdefault(new.pos_id, new)
+            if new.pos_key not in {None, known.pos_key} or new.name not in {None, known.name}:
+                yield f"accounts[{index}]: there is an account {new.pos_id!r} with another key or name"
+        if len(added) > MAX_ACCOUNTS:
+            yield f"accounts: there would be {len(added)}; {MAX_ACCOUNTS} are allowed"
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a scenario added.
+
+    Attributes:
+        faults: the faults still to happen, with their numbers.
+        codes: the codes, each valid for 30 s.
+        accounts: its merchant accounts with their keys, also those that were there before.
+        phones: the phones.
+    """
+
+    faults: tuple[FaultRule, ...]
+    codes: tuple[str, ...] = field(repr=False)
+    accounts: tuple[MerchantAccount, ...]
+    phones: tuple[PhoneView, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as a document, with the codes and keys."""
+        return {**asdict(self), "faults": [rule.as_json() for rule in self.faults]}
 
 
 def read_scenario(document: object) -> Scenario:
@@ -218,3 +278,8 @@ def _read(kind: type[_Kind], document: object, place: str, problems: list[str]) 
 
 def _shown(name: str) -> str:
     return repr(name[:_MAX_NAME_CHARACTERS])
+
+
+def _masked_card(card: str) -> str:
+    hidden = len(card) - _SHOWN_FIRST - _SHOWN_LAST
+    return f"{card[:_SHOWN_FIRST]}{'*' * hidden}{card[-_SHOWN_LAST:]}"

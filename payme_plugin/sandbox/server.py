@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hmac
 import random
-import socket
 import ssl
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from ipaddress import ip_address
 from threading import Event as Stopping
 from threading import Lock
@@ -19,11 +18,11 @@ from payme_plugin.sandbox.app import App
 from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank
 from payme_plugin.sandbox.events import EventKind, Events
 from payme_plugin.sandbox.faults import FaultPlan, FaultRule, InjectedFault, RequestFacts, facts_of
-from payme_plugin.sandbox.http_server import Answer, HttpServer
+from payme_plugin.sandbox.http_server import LOOPBACK, Answer, HttpServer, reachable
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_call, read_object, result_answer
 from payme_plugin.sandbox.records import MerchantAccount, PhoneView
-from payme_plugin.sandbox.request_log import RequestLog, WireRequest
-from payme_plugin.sandbox.scenario import NewAccount, NewPhone, ScenarioError
+from payme_plugin.sandbox.request_log import Arrival, RequestLog, WireRequest
+from payme_plugin.sandbox.scenario import MAX_ACCOUNTS, NewAccount, NewPhone, Played, ScenarioError
 from payme_plugin.sandbox.store import StateFault, StateFile, StateFileError
 
 if TYPE_CHECKING:
@@ -41,74 +40,12 @@ if TYPE_CHECKING:
 SANDBOX_POS_KEY = "no%secret#just&a?key@for=the;sandbox"
 """Not a secret: it opens only a sandbox. It has every character of real keys that is special in settings files."""
 
-LOOPBACK = "127.0.0.1"
 _EVENT_RECEIPTS = 200
 _EVENT_REQUESTS = 200
 _EVENT_PHONES = 100
 """How many of each a new reader of the events gets first."""
 
 _POLL_S = 0.05
-_DEFAULT_BALANCE = 100_000_000
-_MAX_ACCOUNTS = 1000
-_KEY_LENGTH = 36
-_KEY_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789#%@&?^*"
-_SHOWN_FIRST, _SHOWN_LAST = 6, 4
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A request of a till, on its way to the bank.
-
-    Attributes:
-        number: its place in the log.
-        began_s: when it arrived, by ``time.monotonic``.
-        call: what to carry out; ``None``: it is refused.
-        fault: the fault that it gets, or ``None``.
-        refusal: the answer without a ``call``.
-    """
-
-    number: int
-    began_s: float
-    call: Call | None
-    fault: InjectedFault | None
-    refusal: JsonObject | None
-
-
-@dataclass(frozen=True)
-class Played:
-    """What a scenario added.
-
-    Attributes:
-        faults: the faults still to happen, with their numbers.
-        codes: the codes, each valid for 30 s.
-        accounts: its merchant accounts with their keys, also those that were there before.
-        phones: the phones.
-    """
-
-    faults: tuple[FaultRule, ...]
-    codes: tuple[str, ...] = field(repr=False)
-    accounts: tuple[MerchantAccount, ...]
-    phones: tuple[PhoneView, ...]
-
-    def as_json(self) -> dict[str, object]:
-        """Return it as a document, with the codes and keys."""
-        return {**asdict(self), "faults": [rule.as_json() for rule in self.faults]}
-
-
-class PortUnavailable(OSError):
-    """The sandbox can't listen on the port asked for.
-
-    Attributes:
-        port: that port.
-        host: the address of that port.
-        reason: why, in the words of the system.
-    """
-
-    def __init__(self, port: int, reason: Exception, host: str = LOOPBACK) -> None:
-        super().__init__(f"port {port} on {host} can't be used ({reason}); choose another, or 0 for any free one")
-        self.port = port
-        self.host = host
-        self.reason = str(reason)
 
 
 @final
@@ -191,9 +128,9 @@ class Sandbox:
             self._stopping = Stopping()
             try:
                 self._server = HttpServer(self.host, self._port, App(self, self._stopping), self._stopping, tls)
-            except (OSError, OverflowError, UnicodeError) as error:
+            except OSError:
                 self._close_state()
-                raise PortUnavailable(self._port, error, self.host) from error
+                raise
             self._port = self._server.port
             self._bound = str(self._server.server_address[0]).partition("%")[0]
             self._server.start()
@@ -255,7 +192,7 @@ class Sandbox:
     @property
     def origin(self) -> str:
         """Scheme, address and port, without a path. For ``0.0.0.0`` and ``::`` an address that a network can reach."""
-        host = _reachable(self.host)
+        host = reachable(self.host)
         return f"{'https' if self._certfile else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
@@ -305,21 +242,11 @@ class Sandbox:
         with self._lock:
             if self.bank.account(pos_id) is not None:
                 raise ValueError(f"pos_id is {pos_id!r}: there is an account with this id")
-            if len(self.bank.accounts) >= _MAX_ACCOUNTS:
-                raise ValueError(f"there are {_MAX_ACCOUNTS} accounts: no more are allowed")
-            account = self._put_account(new)
+            if len(self.bank.accounts) >= MAX_ACCOUNTS:
+                raise ValueError(f"there are {MAX_ACCOUNTS} accounts: no more are allowed")
+            account = new.add_to(self.bank, self._rng)
             self._settle()
             self._publish_server()
-        return account
-
-    def _put_account(self, new: NewAccount) -> MerchantAccount:
-        """Add a merchant account, or return the one that is there. The lock is held."""
-        known = self.bank.account(new.pos_id)
-        if known is not None:
-            return known
-        key = new.pos_key or "".join(self._rng.choice(_KEY_CHARACTERS) for _ in range(_KEY_LENGTH))
-        account = MerchantAccount(new.pos_id, key, new.name or new.pos_id)
-        self.bank.put_account(account)
         return account
 
     def add_phone(self, balance: int | None = None, *, card: str | None = None, phone: str | None = None) -> PhoneView:
@@ -335,16 +262,9 @@ class Sandbox:
         """
         new = NewPhone(balance, card, phone)
         with self._lock:
-            phone_id = self._put_phone(new)
+            phone_id = new.add_to(self.bank)
             self._settle()
             return self.bank.phone(self.now_ms(), phone_id)
-
-    def _put_phone(self, new: NewPhone) -> str:
-        """Add a phone, and return its id. The lock is held."""
-        own = {} if new.card is None else {"card": _masked_card(new.card)}
-        own |= {} if new.phone is None else {"phone": new.phone}
-        balance = _DEFAULT_BALANCE if new.balance is None else new.balance
-        return self.bank.add_phone(balance, replace(self.bank.buyer, **own))
 
     def play(self, scenario: Scenario) -> Played:
         """Prepare the sandbox with a scenario, whole or not at all, and return what was added.
@@ -356,10 +276,10 @@ class Sandbox:
             StateFileError: what was added can't be stored.
         """
         with self._lock:
-            if problems := list(self._problems_of(scenario.accounts)):
+            if problems := list(scenario.conflicts(self.bank)):
                 raise ScenarioError(*problems)
-            accounts = tuple(self._put_account(new) for new in scenario.accounts)
-            phones = [self._put_phone(new) for new in scenario.phones]
+            accounts = tuple(new.add_to(self.bank, self._rng) for new in scenario.accounts)
+            phones = [new.add_to(self.bank) for new in scenario.phones]
             now_ms = self.now_ms()
             codes = tuple(self.bank.issue_code(now_ms, behaviour) for behaviour in scenario.codes)
             self._settle()
@@ -368,15 +288,6 @@ class Sandbox:
             self._publish_server()
             self._publish_faults()
             return Played(faults, codes, accounts, tuple(self.bank.phone(now_ms, phone_id) for phone_id in phones))
-
-    def _problems_of(self, accounts: tuple[NewAccount, ...]) -> Iterator[str]:
-        added: dict[str, MerchantAccount | NewAccount] = {each.pos_id: each for each in self.bank.accounts}
-        for index, new in enumerate(accounts):
-            known = added.setdefault(new.pos_id, new)
-            if new.pos_key not in {None, known.pos_key} or new.name not in {None, known.name}:
-                yield f"accounts[{index}]: there is an account {new.pos_id!r} with another key or name"
-        if len(added) > _MAX_ACCOUNTS:
-            yield f"accounts: there would be {len(added)}; {_MAX_ACCOUNTS} are allowed"
 
     def phone(self, phone_id: str) -> PhoneView:
         """Return a phone with its balance and receipts. KeyError if there is no such phone."""
@@ -622,7 +533,7 @@ class Sandbox:
             return
         for receipt in changes.receipts:
             self._publish(EventKind.RECEIPT, receipt.view(changes.latest_ms))
-        for phone_id in _phones_of(changes):
+        for phone_id in changes.shown_phones:
             self._publish(EventKind.PHONE, self.bank.phone(changes.latest_ms, phone_id))
 
     def _publish_server(self) -> None:
@@ -639,40 +550,6 @@ class Sandbox:
 
     def _publish(self, kind: EventKind, subject: object) -> None:
         self._readers.publish(control.event(kind, subject))
-
-
-def _phones_of(changes: BankRecords) -> dict[str, None]:
-    """Return the ids of the phones that show something else after ``changes``."""
-    shown = [
-        *(phone.phone_id for phone in changes.phones),
-        *(code.phone_id for code in changes.codes if code.used_by is not None),
-        *(receipt.phone_id for receipt in changes.receipts),
-    ]
-    return {phone_id: None for phone_id in shown if phone_id is not None}
-
-
-def _masked_card(card: str) -> str:
-    hidden = len(card) - _SHOWN_FIRST - _SHOWN_LAST
-    return f"{card[:_SHOWN_FIRST]}{'*' * hidden}{card[-_SHOWN_LAST:]}"
-
-
-def _reachable(host: str) -> str:
-    """Return ``host``; for all addresses of the machine, the one from which it reaches other networks."""
-    try:
-        if not ip_address(host).is_unspecified:
-            return host
-    except ValueError:  # a name
-        return host
-    family, outside, here = (
-        (socket.AF_INET6, "2001:db8::1", "::1") if ":" in host else (socket.AF_INET, "192.0.2.1", LOOPBACK)
-    )
-    # Connecting UDP sends nothing; the addresses are for documentation (RFC 5737, RFC 3849).
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((outside, 9))
-        except OSError:
-            return here
-        return str(probe.getsockname()[0])
 
 
 def _steady_clock(not_before_ms: int = 0) -> Callable[[], int]:
