@@ -5,6 +5,7 @@ probe      stands in for the plugin in the host's process, and lets the kit deci
 process    a host as a process: starts, answers in bounded time, is killed
 duties     what a host owes, and what a failure says
 watch      what the host did so far, and which duty that breaks
+decider    decides at each hook: lets it pass, kills the host, lets the hook fail, answers in its place
 stage      one sandbox, one folder, one host after the other, with the cashier's commands
 plays      what is played for each duty
 report     the result as text and as a document

@@ -15,9 +15,10 @@ from hookspecs import PaymentStatus, ReversalResult, ReversalStatus
 from hookspecs.structure import unstructure
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
 from payme_plugin.testing.conformance import duties
+from payme_plugin.testing.conformance.decider import Act, Disturbance
 from payme_plugin.testing.conformance.process import Killed
 from payme_plugin.testing.conformance.protocol import SaleState
-from payme_plugin.testing.conformance.stage import Act, Disturbance, NotPlayed
+from payme_plugin.testing.conformance.stage import NotPlayed
 
 if TYPE_CHECKING:
     from payme_plugin.testing.conformance.stage import Stage
@@ -53,13 +54,13 @@ def a_quiet_day(stage: Stage, _: random.Random) -> None:
     """Sell, close, annul and refund with nothing in the way; ask ``is_recorded`` about every payment so far."""
     stage.start()
     first = _sold(stage)
-    stage.ask_at("on_payment_recorded", stage.all_ids)
+    stage.hooks.ask_at("on_payment_recorded", stage.hooks.all_ids)
     kept = _sold(stage, closes=False)
     stage.close(kept)
     for action in (BuyerAction.LACKS_FUNDS, BuyerAction.DECLINES):
         stage.sell(Behaviour(action))
     stage.annul(_sold(stage, closes=False))
-    stage.ask_at("on_payment_recorded", stage.all_ids)
+    stage.hooks.ask_at("on_payment_recorded", stage.hooks.all_ids)
     _sold(stage)
     stage.refund(first)
     stage.tick()
@@ -69,21 +70,21 @@ def a_quiet_day(stage: Stage, _: random.Random) -> None:
 def acknowledgements(stage: Stage, _: random.Random) -> None:
     """Let acknowledgements fail and be lost; they are repeated before the next payment, each minute, at a start."""
     stage.start()
-    stage.disturb(_fails("on_payment_recorded"), _fails("on_receipt_closed"))
+    stage.hooks.disturb(_fails("on_payment_recorded"), _fails("on_receipt_closed"))
     _sold(stage)
     _sold(stage)
     stage.tick()
-    stage.disturb(_fails("on_payment_recorded", times=2))
+    stage.hooks.disturb(_fails("on_payment_recorded", times=2))
     kept = _sold(stage, closes=False)
     for _minute in range(2):
         stage.tick()
     stage.watch.check(not kept.owes_acknowledgement, duties.NOT_ACKNOWLEDGED_AGAIN, kept)
     stage.close(kept)
-    stage.disturb(_fails("on_payment_recorded", moment="exit"))
+    stage.hooks.disturb(_fails("on_payment_recorded", moment="exit"))
     _sold(stage, closes=False)
     stage.kill()
     stage.restart()
-    stage.disturb(_fails("on_payment_recorded", times=3))
+    stage.hooks.disturb(_fails("on_payment_recorded", times=3))
     lost = _sold(stage, closes=False)
     stage.kill()
     stage.restart()
@@ -91,7 +92,7 @@ def acknowledgements(stage: Stage, _: random.Random) -> None:
         stage.tick()
     stage.watch.check(not lost.owes_acknowledgement, duties.NOT_ACKNOWLEDGED_AGAIN, lost)
     for moment in _MOMENTS:
-        stage.disturb(_fails("on_receipt_closed", moment=moment))
+        stage.hooks.disturb(_fails("on_receipt_closed", moment=moment))
         closed = _sold(stage)
         stage.kill()
         stage.restart()
@@ -102,7 +103,7 @@ def without_a_result(stage: Stage, _: random.Random) -> None:
     """Let payments fail, and be PENDING over a start and a minute; one is annulled then, another one is paid."""
     stage.start()
     for moment in _MOMENTS:
-        stage.disturb(_fails("on_payment", moment))
+        stage.hooks.disturb(_fails("on_payment", moment))
         payment = stage.sell()
         stage.tick()
         stage.watch.check(payment.status is not None, duties.NOT_REPEATED, payment, "after HookFailed")
@@ -131,7 +132,7 @@ def without_a_result(stage: Stage, _: random.Random) -> None:
 def _until_killed(stage: Stage, operation: Callable[[], object], hook: str = "", moment: str = "") -> None:
     """Carry out an operation with a kill at a hook; kill the host afterwards if it did not come to that."""
     if hook:
-        stage.disturb(Disturbance(hook=hook, moment=moment, act=Act.KILL))
+        stage.hooks.disturb(Disturbance(hook=hook, moment=moment, act=Act.KILL))
     with suppress(Killed):
         operation()
         stage.kill()
@@ -151,7 +152,7 @@ def results_of_reversals(stage: Stage, _: random.Random) -> None:
     """Let ``on_cancel`` and ``on_full_refund`` be QUEUED, REFUSED and fail; a refund is forbidden."""
     stage.start()
     sold = _sold(stage)
-    stage.disturb(
+    stage.hooks.disturb(
         Disturbance(hook="validate_refund", act=Act.ANSWER, result=_VIOLATION),
         Disturbance(hook="on_full_refund", act=Act.ANSWER, result=_REFUSED),
         Disturbance(hook="on_cancel", act=Act.ANSWER, result=_REFUSED),
@@ -167,11 +168,11 @@ def results_of_reversals(stage: Stage, _: random.Random) -> None:
     stage.refund(sold)
     stage.sandbox.clear_faults()
     for moment in _MOMENTS:
-        stage.disturb(_fails("on_full_refund", moment))
+        stage.hooks.disturb(_fails("on_full_refund", moment))
         stage.refund(_sold(stage))
         stage.kill()
         stage.restart()
-        stage.disturb(_fails("on_cancel", moment))
+        stage.hooks.disturb(_fails("on_cancel", moment))
         stage.annul(_sold(stage, closes=False))
         stage.kill()
         stage.restart()
@@ -224,7 +225,7 @@ def kills_in_reversals(stage: Stage, _: random.Random) -> None:
             stage.restart()
     for moment in _MOMENTS:
         _sold(stage, closes=False)
-        stage.disturb(Disturbance(hook="on_stop", moment=moment, act=Act.KILL))
+        stage.hooks.disturb(Disturbance(hook="on_stop", moment=moment, act=Act.KILL))
         with suppress(Killed):
             stage.stop()
         stage.restart()
@@ -276,7 +277,7 @@ def a_restored_backup(stage: Stage, _: random.Random) -> None:
     stage.lose_sales_since(backup)
     lost.is_lost = True
     receipts = [each.receipt_id for each in stage.sandbox.receipts() if each.amount == lost.amount]
-    stage.ask_at("on_ready", lambda: [lost.payment_id, *receipts])
+    stage.hooks.ask_at("on_ready", lambda: [lost.payment_id, *receipts])
     stage.restart()
     _sold(stage)
 

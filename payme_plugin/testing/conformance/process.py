@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hookspecs.structure import StructureError, structure, unstructure
 from payme_plugin.testing.conformance.protocol import CLOCK, SOCKET, Printed
@@ -22,6 +22,8 @@ from payme_plugin.testing.conformance.protocol import CLOCK, SOCKET, Printed
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
+
+    from payme_plugin.testing.conformance.decider import HookDecider
 
 _Answer = TypeVar("_Answer")
 
@@ -78,22 +80,6 @@ class Call:
     result: Any
 
 
-class Decider(Protocol):
-    """Who decides what becomes of a hook."""
-
-    def decide(self, call: Call, recorded: Mapping[str, object] | None) -> Mapping[str, object]:
-        """Return the decision; ``ask`` asks the host about payments first, and then this is called again.
-
-        Raises:
-            Killed: the host is to be killed here.
-        """
-        ...
-
-    def printed(self, lines: tuple[str, ...]) -> None:
-        """Take a copy of a slip that the host has printed."""
-        ...
-
-
 @dataclass(slots=True)
 class _Speaker:
     """A process that has loaded the probe: the host, or one that it has started.
@@ -113,7 +99,7 @@ class HostProcess:
     Args:
         command: the host's command.
         scratch: an empty folder for the probe and what the host writes to stderr.
-        decider: decides about each hook.
+        hooks: decides at each hook.
         answer_timeout_s: how long the host may take for one answer.
         stopped: is set when the run ends before its plays do.
         clock_s: by how much its wall clock is wrong.
@@ -126,13 +112,13 @@ class HostProcess:
         self,
         command: Sequence[str],
         scratch: Path,
-        decider: Decider,
+        hooks: HookDecider,
         *,
         answer_timeout_s: float,
         stopped: threading.Event,
         clock_s: float = 0.0,
     ) -> None:
-        self._decider = decider
+        self._hooks = hooks
         self._timeout_s = answer_timeout_s
         self._stopped = stopped
         self._answers: deque[str] = deque()
@@ -316,7 +302,7 @@ class HostProcess:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             text = f"something else than the probe wrote {line[:_SHOWN_CHARACTERS]!r} to the kit's socket"
             raise HostFailed(text) from error
-        decision = self._decider.decide(call, recorded)
+        decision = self._hooks.decide(call, recorded)
         if "ask" in decision:
             speaker.asked = (call, [str(each) for each in decision["ask"]])  # type: ignore[attr-defined]
         return decision
@@ -343,7 +329,7 @@ class HostProcess:
             document = None
         if isinstance(document, dict) and "printed" in document:
             try:
-                self._decider.printed(structure(Printed, document, "printed").printed)
+                self._hooks.watch.printed(structure(Printed, document, "printed").printed)
             except StructureError:
                 pass
             else:

@@ -7,28 +7,24 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import Enum
 from typing import TYPE_CHECKING, Any, final
 
 from hookspecs import PaymentStatus, ReversalStatus
 from payme_plugin.sandbox import Behaviour, CancelPlan, Sandbox
 from payme_plugin.testing.conformance import duties
+from payme_plugin.testing.conformance.decider import Disturbance, HookDecider
 from payme_plugin.testing.conformance.process import HostFailed, HostProcess, Killed
 from payme_plugin.testing.conformance.protocol import STANDS, VERSION, Done, Listed, SaleState, Shown, Start, Started
 from payme_plugin.testing.conformance.watch import Payment, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from payme_plugin.testing.conformance.duties import Breach
-    from payme_plugin.testing.conformance.process import Call
 
 PAYMENT_TYPE = 141
-UNKNOWN_ID = "0" * 32
-"""A payment that no host has."""
 
 _FIRST_AMOUNT = 1_500_000
 _SETTLE_S = 20.0
@@ -38,34 +34,6 @@ _QUICK = {"timeout": "2", "payDuration": "2000", "frequency": "100"}
 
 class NotPlayed(Exception):
     """The host did not do what the rest of a play needs; why it did not is a failure of its own."""
-
-
-class Act(Enum):
-    """What the kit does at a hook."""
-
-    KILL = "kill"
-    FAIL = "fail"
-    """HookFailed: before the effect at the entry, after it at the exit."""
-    ANSWER = "answer"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disturbance:
-    """What happens at a hook.
-
-    Attributes:
-        hook: its name.
-        act: what the kit does.
-        moment: ``entry`` or ``exit``.
-        times: how often.
-        result: the answer instead of the plugin's, for ANSWER.
-    """
-
-    hook: str
-    act: Act
-    moment: str = "entry"
-    times: int = 1
-    result: Any = None
 
 
 @final
@@ -82,6 +50,7 @@ class Stage:
     Attributes:
         sandbox: the bank.
         watch: what the host did.
+        hooks: decides at each hook of the host.
         kills: how often the host was killed.
     """
 
@@ -96,16 +65,14 @@ class Stage:
     ) -> None:
         self.sandbox = Sandbox(cancel=CancelPlan(settle_s=0))
         self.watch = Watch(play)
+        self.hooks = HookDecider(self.watch)
         self.kills = 0
         self._command = command
         self._folder = folder
         self._timeout_s = answer_timeout_s
         self._stopped = stopped or threading.Event()
         self._process: HostProcess | None = None
-        self._disturbances: list[Disturbance] = []
         self._amounts = itertools.count(_FIRST_AMOUNT, 100)
-        self._ask: tuple[str, Callable[[], list[str]]] | None = None
-        self._held_open: int | None = None
         self._own, self._plugins, self._scratch = folder / "host", folder / "plugin", folder / "kit"
         for each in (self._own, self._plugins, self._scratch):
             each.mkdir()
@@ -122,10 +89,6 @@ class Stage:
             self._process.kill()
         self.sandbox.stop()
 
-    # ------------------------------------------------------------------------------------------------------------------
-    # Disturbances
-    # ------------------------------------------------------------------------------------------------------------------
-
     def write_settings(self, *, usable: bool = True) -> None:
         """Write the settings file; one that is not usable makes repeated payments PENDING and cancels QUEUED."""
         values = {
@@ -138,71 +101,6 @@ class Stage:
         path = self._folder / "payme.conf"
         path.touch(0o600)
         path.write_text("[Main]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()), encoding="utf-8")
-
-    def disturb(self, *disturbances: Disturbance) -> None:
-        """Let these happen, the first that fits at a time, in place of those that have not happened."""
-        self._disturbances = list(disturbances)
-
-    def ask_at(self, hook: str, ids: Callable[[], list[str]]) -> None:
-        """Ask ``Host.is_recorded`` at the next call of ``hook`` about the ids that ``ids`` then returns."""
-        self._ask = (hook, ids)
-
-    def all_ids(self) -> list[str]:
-        """Return the ids of every payment and of its receipt at Payme, and one that nobody has."""
-        known = [payment_id for payment in self.watch.payments.values() for payment_id in sorted(_ids_of(payment))]
-        return [*known, UNKNOWN_ID]
-
-    def decide(self, call: Call, recorded: Mapping[str, object] | None) -> Mapping[str, object]:
-        """Decide what becomes of a hook; see ``Decider``."""
-        if recorded is not None:
-            self._check_recorded(recorded)
-        elif call.moment == "entry":
-            self.watch.entered(call)
-            self._hold_open()
-            if self._ask is not None and self._ask[0] == call.hook:
-                (_, ids), self._ask = self._ask, None
-                return {"ask": ids()}
-        if call.moment == "raised":
-            self.watch.left(call, failed=True)
-            return {"do": "go"}
-        disturbance = self._taken(call)
-        if disturbance is not None and disturbance.act is Act.KILL:
-            raise Killed
-        failed = disturbance is not None and disturbance.act is Act.FAIL
-        if failed or call.moment == "exit":
-            self.watch.left(call, failed=failed)
-        if disturbance is None:
-            return {"do": "go"}
-        return {"do": disturbance.act.value, "result": disturbance.result}
-
-    def _hold_open(self) -> None:
-        """Note that the payment of the sale that is to be kept open has begun."""
-        payment = None if self._held_open is None else self.watch.of(self._held_open)
-        if payment is not None:
-            payment.is_held_open, self._held_open = True, None
-
-    def printed(self, lines: tuple[str, ...]) -> None:
-        """Take a printed slip."""
-        self.watch.printed(lines)
-
-    def _taken(self, call: Call) -> Disturbance | None:
-        for number, each in enumerate(self._disturbances):
-            if (each.hook, each.moment) == (call.hook, call.moment):
-                left = [replace(each, times=each.times - 1)] if each.times > 1 else []
-                self._disturbances[number : number + 1] = left
-                return each
-        return None
-
-    def _check_recorded(self, recorded: Mapping[str, object]) -> None:
-        """Check what ``Host.is_recorded`` returned for ids of payments or of Payme's receipts."""
-        for asked, answer in recorded.items():
-            payment = next((each for each in self.watch.payments.values() if asked in _ids_of(each)), None)
-            if payment is not None and payment.refund is not None:
-                continue  # the sale of a refunded payment is closed: any answer is right
-            if payment is not None and payment.status is PaymentStatus.PAID and not payment.is_over:
-                self.watch.check(answer in {True, None}, duties.NO_VETO, payment, f"returned {answer}")
-            else:
-                self.watch.check(answer in {False, None}, duties.WRONG_VETO, payment, f"returned {answer}")
 
     # ------------------------------------------------------------------------------------------------------------------
     # The host
@@ -219,7 +117,7 @@ class Stage:
         self._process = HostProcess(
             self._command,
             self._scratch,
-            self,
+            self.hooks,
             answer_timeout_s=self._timeout_s,
             stopped=self._stopped,
             clock_s=clock_s,
@@ -238,7 +136,7 @@ class Stage:
     def restart(self, *disturbances: Disturbance) -> None:
         """Start the host again after a kill; ``disturbances`` happen at its start."""
         if disturbances:
-            self.disturb(*disturbances)
+            self.hooks.disturb(*disturbances)
         self.start()
 
     def stop(self) -> None:
@@ -290,7 +188,7 @@ class Stage:
 
     def _ended(self) -> None:
         self._process = None
-        self._disturbances.clear()
+        self.hooks.disturb()
 
     def _answer(self, command: object, kind: type[Any], kill_after_s: float | None = None) -> Any:  # noqa: ANN401 - kind
         with self._ending_with_the_host() as process:
@@ -328,7 +226,7 @@ class Stage:
         amount = next(self._amounts)
         code = self.sandbox.issue_code(behaviour)
         command = {"do": "sell", "amount": amount, "code": code, "close": closes}
-        self._held_open = None if closes else amount
+        self.hooks.held_open = None if closes else amount
         before = set(self.watch.payments)
         state = self._shown(command, kill_after_s)
         payment = self.watch.of(amount)
@@ -445,7 +343,7 @@ class Stage:
 
     def settle(self) -> None:
         """Let the host finish with nothing in its way, and compare its sales with Payme's money, one by one."""
-        self._disturbances.clear()
+        self.hooks.disturb()
         self.sandbox.clear_faults()
         self.write_settings()
         if self._process is not None:
@@ -498,8 +396,3 @@ _BREACHES: dict[bool, tuple[Breach, Breach, Breach]] = {
     False: (duties.NO_CANCEL, duties.CANCEL_IGNORED, duties.CANCEL_ANYWAY),
     True: (duties.NO_REFUND, duties.REFUND_IGNORED, duties.REFUND_ANYWAY),
 }
-
-
-def _ids_of(payment: Payment) -> set[str]:
-    receipt_id = None if payment.record is None else payment.record.data.get("receipt_id")
-    return {payment.payment_id} | ({receipt_id} if receipt_id else set())
