@@ -352,13 +352,16 @@ def read_bounded(path: Path, limit: int) -> Content:
         OSError: it can't be read, is a pipe or a device (``EINVAL``), or holds more than ``limit`` bytes (``EFBIG``).
     """
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode):
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        data = file.read(limit + 1)
+        # Not ``limit`` bytes at once: to allocate them takes ten times as long as to read the file.
+        data = file.read(min(found.st_size, limit) + 1)
+        if len(data) > found.st_size:  # it has grown, or is one of /proc
+            data += file.read(limit)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"more than {limit} bytes")
-    return Content(data, stat.S_IMODE(mode))
+    return Content(data, stat.S_IMODE(found.st_mode))
 
 
 class Snapshot:

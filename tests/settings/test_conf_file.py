@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,25 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="more than 4 bytes") as raised:
         read_bounded(path, 4)
     assert raised.value.errno == errno.EFBIG
+
+
+def test_a_file_that_has_more_than_its_size_says_is_read_to_its_end() -> None:
+    """Those of /proc have size 0; a file that is being written may grow after its size was read."""
+    whole = Path("/proc/version").read_bytes()
+    assert read_bounded(Path("/proc/version"), len(whole)).data == whole
+    with pytest.raises(OSError, match="more than"):
+        read_bounded(Path("/proc/version"), len(whole) - 1)
+
+
+def test_a_file_takes_no_more_memory_than_it_has_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 200_000)
+    tracemalloc.start()
+    try:
+        read_bounded(path, 4_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 600_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_refused_pipe_device_folder_or_long_file_is_not_waited_for_and_left_closed(tmp_path: Path) -> None:
