@@ -62,6 +62,8 @@ _YIELD_S = 1.0
 _LOOK_SHARE = 100
 """A look at 10,000 live rows takes 6 ms, in which a sale may wait for the processor, and one at a million takes
 seconds: no more than a hundredth of the time is spent on looks."""
+_LONGEST_LOOK_PAUSE_S = 600.0
+"""A look may be long for another reason, e.g. because the host was slow to show a notice."""
 
 
 class Background:
@@ -280,9 +282,12 @@ class Background:
         processor, began_at = self.processor(), self._clock.monotonic()
         self._notify_busy_lease(processor)
         if began_at >= self._look_again_at:
-            self._notify_cancellations(processor)
-            took_s = self._clock.monotonic() - began_at
-            self._look_again_at = began_at + _LOOK_SHARE * took_s
+            try:
+                self._notify_cancellations(processor)
+            finally:
+                ended_at = self._clock.monotonic()
+                pause_s = min((_LOOK_SHARE - 1) * (ended_at - began_at), _LONGEST_LOOK_PAUSE_S)
+                self._look_again_at = ended_at + pause_s
         self.reconciler.do_housekeeping(self.texts(), is_ready=self._is_ready and self._leader.is_leader)
 
     def _notify_cancellations(self, processor: CancellationProcessor) -> None:
@@ -314,9 +319,11 @@ class Background:
             return self._changed.wait_for(lambda: self._active is None, _YIELD_S)
 
     def abort_requests(self) -> None:
-        """Abort the worker's running request and send no other."""
+        """Abort the worker's running request or query and send no other request."""
         self._relays.close()
         self._clients.close()
+        if self._processor is not None:
+            self._processor.journal.interrupt()
 
     def is_recorded(self, payment_id: str) -> bool | None:
         """Return the host's answer; None if another till, with sales of its own, is the leader.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from payme_plugin.ledger.errors import JournalError
@@ -11,7 +12,7 @@ from payme_plugin.log import Log
 from payme_plugin.secret import safe_traceback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from payme_plugin.clock import Clock
     from payme_plugin.delivery.processor import CancellationProcessor, Delivery
@@ -98,13 +99,10 @@ class Worker:
 
     def _run_once(self) -> float:
         """Deliver what is due; log what goes wrong; return the seconds until the next call."""
-        try:
-            return self._deliver_due()
-        except JournalError as error:
-            _log.error("the worker can't use the journal: %s", error)
-        except Exception as error:  # noqa: BLE001 - the worker never stops silently
-            _log.error("the worker met a fault of the plugin: %s", safe_traceback(error))
-        return _LONGEST_IDLE_S
+        idle_s = _LONGEST_IDLE_S
+        with _logged("the worker"):
+            idle_s = self._deliver_due()
+        return idle_s  # noqa: RET504 - a fault leaves the former value
 
     def _deliver_due(self) -> float:
         """Do the housekeeping and deliver what is due; return the seconds until the next call.
@@ -115,8 +113,10 @@ class Worker:
         self._delivery.yield_to_sale()  # a look at all rows takes the processor from it
         if self._stopping.is_set():
             return 0.0
-        with self.host_lock:
+        with self.host_lock, _logged("the housekeeping"):  # e.g. damage in a row that is not due
             self._delivery.do_housekeeping()
+        if self._stopping.is_set():
+            return 0.0
         processor = self._delivery.processor()
         relay = self._relay(processor)
         self._make_checkpoint(processor)
@@ -132,7 +132,10 @@ class Worker:
             if self._stopping.is_set():
                 return 0.0
             self._rows_since_checkpoint += 1
-            if self._deliver(processor, row, merchants, relay, may_yield=may_yield):
+            is_stored = False
+            with _logged(_name(row)):
+                is_stored = self._deliver(processor, row, merchants, relay, may_yield=may_yield)
+            if is_stored:
                 self._failed_at.pop(_name(row), None)
             else:
                 self._failed_at[_name(row)] = self._clock.monotonic()
@@ -184,25 +187,31 @@ class Worker:
         may_yield: bool,
     ) -> bool:
         """Deliver one row; return whether its next due time was stored."""
+        if isinstance(row, FiscalLinkRow):
+            return merchants is not None and processor.send_link(row, merchants)
+        with self.host_lock:
+            if relay is None:
+                if processor.offer(row):
+                    return True
+                if merchants is None:  # a veto that nobody stores would be lost
+                    return False
+            is_recorded = processor.is_recorded(row)
+        self._may_yield = may_yield
         try:
-            if isinstance(row, FiscalLinkRow):
-                return merchants is not None and processor.send_link(row, merchants)
-            with self.host_lock:
-                if relay is None:
-                    if processor.offer(row):
-                        return True
-                    if merchants is None:  # a veto that nobody stores would be lost
-                        return False
-                is_recorded = processor.is_recorded(row)
-            self._may_yield = may_yield
             return processor.step(row, merchants, is_recorded=is_recorded, relay=relay) is not None
-        except JournalError as error:
-            _log.error("%s waits: %s", _name(row), error)
-        except Exception as error:  # noqa: BLE001 - one row's fault stops no other
-            _log.error("%s met a fault of the plugin: %s", _name(row), safe_traceback(error))
         finally:
             self._may_yield = False
-        return False
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Log what goes wrong, because it must stop neither the other rows nor the worker."""
+    try:
+        yield
+    except JournalError as error:
+        _log.error("%s waits: %s", what, error)
+    except Exception as error:  # noqa: BLE001
+        _log.error("%s met a fault of the plugin: %s", what, safe_traceback(error))
 
 
 def _name(row: _Row) -> str:

@@ -98,9 +98,10 @@ class Cancellations:
         return live, oldest, reopened
 
     def accounts(self) -> set[str]:
-        """Return the posIds of the merchant accounts that have money to return."""
+        """Return the posIds of the merchant accounts that have money to return, without invalid ones."""
         with self._journal.reading() as connection:
-            return {row[0] for row in connection.execute(_RETURNING.replace("*", "DISTINCT pos_id"))}
+            rows = connection.execute(_RETURNING.replace("*", "DISTINCT pos_id"))
+            return {row[0] for row in rows if isinstance(row[0], str)}
 
     def recall(self) -> set[str]:
         """Make rows due that wait for the outcome of another worker, because nobody has listened for it.

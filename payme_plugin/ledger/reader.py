@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sqlite3
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from payme_plugin.ledger.connection import translated
@@ -23,7 +24,6 @@ from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
@@ -208,6 +208,12 @@ class JournalReader:
     def cancellation(self, cancellation_id: int) -> CancellationRow | None:
         """Return the cancellation with this number, live or ended, or None."""
         return self.one(CancellationRow, "SELECT * FROM cancellation WHERE cancellation_id = ?", cancellation_id)
+
+    def interrupt(self) -> None:
+        """End a query of another thread, which raises ``Unavailable`` there; a transaction goes on."""
+        with suppress(sqlite3.ProgrammingError):  # it is closed
+            if not self._is_inherited() and not self._connection.in_transaction:
+                self._connection.interrupt()
 
     def close(self, *, inherited: bool = False) -> None:
         """Close the connection.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,6 +13,7 @@ from fakes.owed_money import owe_paid
 from fakes.till import open_sale, request_for
 from hookspecs import PaymentStatus, QueueVerdict, ReversalStatus
 from payme_plugin.delivery.host_queue import message_of
+from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.states import PaymentState
@@ -98,6 +100,32 @@ def test_the_money_of_the_others_goes_back_and_nothing_more_is_charged(till: Hoo
         till.text(Text.PAYMENT_JOURNAL_UNWRITABLE),
     )
     assert len(till.paymego.sent) == sent
+
+
+@pytest.mark.parametrize("column", ["cause", "pos_id", "created_at", "reopened_at"])
+def test_an_invalid_cancellation_stops_none_of_the_others_whichever_column_it_is(
+    till: HookedWorld, column: str
+) -> None:
+    first = owe_paid(till, "p1", 1)
+    owe_paid(till, "p2", 2)
+    value = {"cause": "'whim'", "pos_id": "CAST(x'd0' AS TEXT)"}.get(column, "-9223372036854775808")
+    corrupt(till, f"UPDATE cancellation SET {column} = {value} WHERE payment_id = 'p2'")  # noqa: S608 - our own names
+
+    till.work(60)
+
+    assert till.paymego.state(first.receipt_id) == 50
+
+
+def test_damage_that_only_a_look_at_all_rows_meets_stops_no_delivery(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owe_paid(till)
+    damaged = Mock(side_effect=Damaged("database disk image is malformed"))
+    monkeypatch.setattr(Cancellations, "backlog", damaged)
+
+    till.work(60)
+
+    assert till.paymego.held() == 0
 
 
 def test_a_state_in_no_list_of_what_is_to_be_done_is_found_by_the_daily_check(till: HookedWorld) -> None:

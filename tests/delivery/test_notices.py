@@ -181,3 +181,20 @@ def test_a_look_at_very_many_rows_takes_a_hundredth_of_the_time_at_most(
         till.clock.sleep(1)
 
     assert [round(later - earlier) for earlier, later in pairwise(looks)] == [300, 300, 300]
+
+
+def test_after_a_look_that_hung_the_next_one_is_made_within_ten_minutes(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def hanging_look(_: object) -> None:
+        looks.append(till.clock.monotonic())
+        till.clock.sleep(HOUR_S)
+
+    monkeypatch.setattr(till.background, "_notify_cancellations", hanging_look)
+    till.background.do_housekeeping()
+    till.clock.sleep(TEN_MINUTES_S)
+    till.background.do_housekeeping()
+
+    assert len(looks) == 2

@@ -18,6 +18,7 @@ from payme_plugin.background import Background
 from payme_plugin.clock import SystemClock
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.paymego.errors import NotSent
@@ -455,7 +456,31 @@ def test_a_fault_in_the_housekeeping_does_not_end_the_worker(
     worker.stop(2.0)
 
     assert workers() == []
-    assert "the worker met a fault of the plugin: KeyError" in caplog.text
+    assert "the housekeeping met a fault of the plugin: KeyError" in caplog.text
+
+
+def test_the_stop_ends_a_look_at_all_rows_that_runs(
+    new_till: Callable[..., ServedTill], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), list[str]()
+
+    def long_look(background: Background, processor: CancellationProcessor) -> None:
+        begun.set()
+        numbers = "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 100000000)"
+        query = f"{numbers} SELECT count(*) FROM number"  # noqa: S608 - our own text
+        try:
+            with processor.journal.reading() as connection:
+                connection.execute(query).fetchone()
+        except Unavailable as error:
+            ended.append(str(error))
+
+    monkeypatch.setattr(Background, "_notify_cancellations", long_look)
+    till = new_till()
+    assert begun.wait(10)
+
+    till.plugins.on_stop()
+
+    assert (ended, workers()) == (["interrupted"], [])
 
 
 def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it(till: HookedWorld) -> None:
