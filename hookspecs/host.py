@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """The till, as a plugin sees it. Besides the host's own threads, one thread of the plugin may call it."""
+    """The till, as a plugin sees it. Besides the host's own threads, threads of the plugin may call it."""
 
     @property
     def identity(self) -> str:

@@ -373,10 +373,6 @@ class HookDispatcher:
     def _may_be_ours(self, request: RefundRequest) -> bool:
         return is_ours(request.payment) or request.payment_type == self._service.settings.payment_type()
 
-    # ------------------------------------------------------------------------------------------------------------------
-    # Later
-    # ------------------------------------------------------------------------------------------------------------------
-
     def shift_text(self) -> str | None:
         """Return the result of the last finished reconciliation for a shift report, or None, without waiting."""
         return self._service.background.reconciler.shift_text(self._service.texts())

@@ -33,7 +33,7 @@ _no_log.disabled = True
 """A central worker logs one line for each attempt, not two for each request."""
 
 _LONGEST_REQUEST_S = 10
-"""A delivery takes three requests at most, and must not be held for longer than a minute."""
+"""An attempt takes three requests at most, and must not hold its message for longer than a minute."""
 
 _MOST_CLIENTS = 256
 """Many more than a process has consumers, so that no client in use is closed."""
@@ -53,7 +53,7 @@ class Accounts:
 
     @property
     def limits(self) -> Limits:
-        """The times of one delivery: ``timeout``, but at most ten seconds for a request."""
+        """The times of one attempt: ``timeout``, but at most ten seconds for a request."""
         timeout_s = min(self.settings.timeout_s, _LONGEST_REQUEST_S)
         return Limits(timeout_s, timeout_s, timeout_s)
 

@@ -7,8 +7,8 @@ finding        one result of a check: a level, a text, and what to do
 installation   packages, entry point, packaged files, slips
 files          settings, permissions, disk
 journal        the journal, the processes that use it, pending cancellations, merchant accounts
-server         the way to Payme: name, connection, TLS, clock, key
-broker         the way to a chain's RabbitMQ, and its queues
+server         the steps to Payme: name, connection, TLS, clock, key
+broker         a chain's RabbitMQ and its queues
 
 A ``check_...`` judges. Where a test can't bring about what is judged, a ``look_at_...`` gathers the facts before it.
 """

@@ -1,4 +1,4 @@
-"""The way to a chain's RabbitMQ: connection, user, certificate, the queues, and what waits in them."""
+"""A chain's RabbitMQ: connection, user, certificate, the queues, and what waits in them."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def examine(
 ) -> Report:
     """Check everything and return the results; never raise.
 
-    Only ``log`` is written. Each step of the way to Payme takes at most the ``timeout`` of the settings.
+    Only ``log`` is written. Each step to Payme takes at most the ``timeout`` of the settings.
 
     Args:
         conf_file: the settings file.

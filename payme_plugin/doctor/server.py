@@ -151,7 +151,7 @@ def look_at_server(settings: Settings, clock: Clock, log: logging.Logger | None 
     ):
         try:
             facts = bounded(limit_s, partial(step, facts))
-        except Exception as error:  # noqa: BLE001 - whatever the layers below raise ends the way
+        except Exception as error:  # noqa: BLE001 - whatever the layers below raise is the fault of this step
             return replace(facts, error=error.with_traceback(None))
     return facts
 
@@ -211,10 +211,10 @@ def _ask(clock: Clock, settings: Settings, log: logging.Logger | None, facts: Se
 
 
 def check_server(facts: ServerFacts, now_ms: int) -> list[Result]:
-    """Judge every step; those behind the end of the way are unchecked.
+    """Judge every step; those after a failed one are unchecked.
 
     Args:
-        facts: how far the way leads.
+        facts: what was found.
         now_ms: now, Unix milliseconds.
     """
     results: list[Result] = [_check_name(facts)]
@@ -225,7 +225,7 @@ def check_server(facts: ServerFacts, now_ms: int) -> list[Result]:
     if facts.outcome is not None:
         results += [_check_clock(facts), _check_key(facts.outcome)]
     checked = [each.check for each in results]
-    reason = message("doctor.way_ends", check=checked[-1].value)
+    reason = message("doctor.not_reached", check=checked[-1].value)
     return results + [Unchecked(check, reason) for check in SERVER_CHECKS if check not in checked]
 
 

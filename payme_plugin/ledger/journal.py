@@ -81,7 +81,7 @@ class Journal(JournalReader):
         return self._clock.wall_ms()
 
     def require_host(self, identity: str) -> None:
-        """Raise ForeignJournal if the journal belongs to another till.
+        """Require that the journal belongs to this till.
 
         Raises:
             ForeignJournal: it belongs to another till.

@@ -1,7 +1,7 @@
 """A repeated payment that the journal does not have.
 
-Nothing was sent then, because the intent is stored first: unless the journal was created or repaired since the host was
-last ready. Then Payme's list is searched for a receipt of the same sale and amount.
+Nothing was sent for it, because the intent is stored first. Only a journal that was created or repaired since the last
+``on_ready`` may have lost the intent. Then Payme's list is searched for a receipt of the same sale and amount.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ class _Reversal:
                 result = self._cancel(cancellation, may_withdraw=is_new and cancellation.begun_at is None)
                 if result is not None:
                     return result
-            return self._ask_until_cancelled(cancellation)
+            return self._poll_until_cancelled(cancellation)
 
     def _known_state(self) -> int | None:
         """Ask for the state until it is known; return None if the cashier stopped or time is over."""
@@ -221,8 +221,8 @@ class _Reversal:
             return False
         return True
 
-    def _ask_until_cancelled(self, cancellation: CancellationRow) -> ReversalResult:
-        """Ask for the state until it is cancelled; return QUEUED if the cashier stops or time is over."""
+    def _poll_until_cancelled(self, cancellation: CancellationRow) -> ReversalResult:
+        """Poll until the receipt is cancelled; return QUEUED if the cashier stops or time is over."""
         begun_at = self._wait.now
         while not self._wait.has_stopped():
             polled_at = self._wait.now

@@ -323,7 +323,7 @@ class HttpConnection(HTTPConnection):
             raise
         except OSError:
             # The proxy chose the words of the exception.
-            raise TransportError(Fault.NOT_CONNECTED, f"the proxy {self.host} opens no way to the server") from None
+            raise TransportError(Fault.NOT_CONNECTED, f"the proxy {self.host} did not connect to the server") from None
         finally:
             self._asks_proxy = False
 

@@ -1,4 +1,4 @@
-"""What happens in the sandbox, told to readers that may be slow: each has a bounded queue, and nobody waits for it."""
+"""What happens in the sandbox, sent to readers that may be slow: each has a bounded queue, and nobody waits for it."""
 
 from __future__ import annotations
 

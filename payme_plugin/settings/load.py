@@ -52,7 +52,7 @@ _COMMENT = re.compile(r"\s+[;#].*\Z", re.DOTALL)
 _WRAPPED = re.compile(r"(?:«(.*)»|“(.*)”|'(.*)')\Z", re.DOTALL)
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 _ACCOUNT = {"url", "posKey"}
-_WAY_TO_THE_MONEY = {None, CONF_FILE, "url", "posId", "posKey", "posKeyFile", "caFile", "proxy", "allowPlainHttp"}
+_NEEDED_TO_RETURN = {None, CONF_FILE, "url", "posId", "posKey", "posKeyFile", "caFile", "proxy", "allowPlainHttp"}
 _PLACEHOLDERS = {"posId": "id", "posKey": "key"}
 
 
@@ -202,9 +202,9 @@ class LoadedSettings:
         """Return settings with defaults for those that can't be used, because faults stop charging but not returning.
 
         Returns:
-            None if a fault is about the merchant account, the way to its server, or a whole file or line.
+            None if a fault is about the merchant account, the connection to it, or a whole file or line.
         """
-        if not {fault.key for fault in self.faults}.isdisjoint(_WAY_TO_THE_MONEY):
+        if not {fault.key for fault in self.faults}.isdisjoint(_NEEDED_TO_RETURN):
             return None
         values = {"payment_type": 0, "early_polling": False} | self.values  # these have no default of their own
         defaults = {each.field: each.kind.parse(each.default) for each in SETTINGS if each.field not in values}

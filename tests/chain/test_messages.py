@@ -127,7 +127,7 @@ def test_a_parked_message_without_a_known_reason_has_none(reason: object) -> Non
         assert Received(1, b"", "", headers).park_reason is None
 
 
-def test_no_queue_drops_a_message_and_the_second_question_comes_after_ten_minutes() -> None:
+def test_no_queue_drops_a_message_and_the_second_query_comes_after_ten_minutes() -> None:
     queues = Queues()
 
     for name, arguments in queues.arguments().items():

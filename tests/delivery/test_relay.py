@@ -490,7 +490,7 @@ def test_an_outcome_for_a_row_that_has_not_begun_or_has_ended_changes_nothing(ti
     assert row_of(till) == ended
 
 
-def test_an_outcome_for_a_row_on_which_somebody_works_waits_for_the_tills_own_question(till: ChainTill) -> None:
+def test_an_outcome_for_a_row_on_which_somebody_works_waits_for_the_tills_own_query(till: ChainTill) -> None:
     row = hand_over(till)
     with till.background._storage.opened.leases.try_acquire(row.cancellation_id):
         take(till, outcome(row))
@@ -500,7 +500,7 @@ def test_an_outcome_for_a_row_on_which_somebody_works_waits_for_the_tills_own_qu
     assert carried_out(till)
 
 
-def test_an_outcome_that_can_not_be_stored_waits_for_the_tills_own_question(till: ChainTill) -> None:
+def test_an_outcome_that_can_not_be_stored_waits_for_the_tills_own_query(till: ChainTill) -> None:
     row = hand_over(till)
     disk = disk_of_worker(till)
     disk.fail_from(1)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hookspecs import PaymentResult
 
 PROMPT_S = 8.0
-"""``on_stop`` waits up to 2 s for the hook, and a question for the state up to 2 s; the rest is for a busy machine."""
+"""``on_stop`` waits up to 2 s for the hook, and a query for the state up to 2 s; the rest is for a busy machine."""
 
 CREATE, PAY, CHECK, GET, CANCEL = (f"receipts.{name}" for name in ("create", "pay", "check", "get", "cancel"))
 

@@ -58,8 +58,8 @@ def test_faults_on_every_request_from_pay_on_do_not_add_up(network: Network) -> 
     assert results == dict.fromkeys(ENDLESS, (PaymentStatus.UNKNOWN, True, True, True))
 
 
-def lose_the_last_but_one_question(till: ProxiedTill) -> list[float]:
-    """Lose the one question that arrives shortly before ``payDuration`` ends, and let the one after it wait.
+def lose_the_last_but_one_poll(till: ProxiedTill) -> list[float]:
+    """Lose the one poll that arrives shortly before ``payDuration`` ends, and let the one after it wait.
 
     The lost one has a whole ``timeout``, which reaches far beyond that end; what is asked after it is answered in half
     a ``timeout``. Both have time enough only where the lost one makes room. Return when it was lost, once it was.
@@ -82,12 +82,12 @@ def lose_the_last_but_one_question(till: ProxiedTill) -> list[float]:
     return lost_at
 
 
-def test_a_question_that_is_lost_late_leaves_time_for_the_last_one(
+def test_a_poll_that_is_lost_late_leaves_time_for_the_last_one(
     new_proxied_till: Callable[..., ProxiedTill],
 ) -> None:
     till = new_proxied_till()
     for payment_id in ("p1", "p1-again", "p1-at-last"):  # a busy machine asks nothing at just that time, or not in time
-        lost_at = lose_the_last_but_one_question(till)
+        lost_at = lose_the_last_but_one_poll(till)
         code = till.code(BuyerAction.CONFIRMS, after_s=PAY_DURATION_S - 0.1)
         began_at = time.monotonic()
         result = till.pay(code, payment_id)

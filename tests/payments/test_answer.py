@@ -48,7 +48,7 @@ def _beside(**facts: object) -> Change:
 
 @pytest.mark.parametrize("is_ignored", [False, True], ids=["not ignored", "ignored"])
 @pytest.mark.parametrize("error_code", PROVING)
-def test_an_error_that_proves_no_charge_is_refused_without_a_question_and_cancelled_unless_it_is_ignored(
+def test_an_error_that_proves_no_charge_is_refused_without_a_query_and_cancelled_unless_it_is_ignored(
     world: World, error_code: int, is_ignored: bool
 ) -> None:
     world.set(ignoredErrors=error_code if is_ignored else "")

@@ -152,7 +152,7 @@ def test_about_another_accounts_payment_no_request_is_sent(
 
 @RESTARTS
 @RECORDED
-def test_paid_is_the_result_again_after_one_question_and_nothing_is_charged(
+def test_paid_is_the_result_again_after_one_query_and_nothing_is_charged(
     world: World, is_recorded: bool, restarts: bool
 ) -> None:
     first = _sell(world, is_recorded=is_recorded)

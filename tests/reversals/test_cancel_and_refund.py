@@ -295,7 +295,7 @@ def test_it_is_over_within_the_time_of_the_contract(
     assert till.clock.monotonic() - began <= max(duration / 1000, timeout) + timeout + 1
 
 
-def test_the_last_question_comes_at_pay_duration_and_counts(till: HookedWorld, reversal: Reversal) -> None:
+def test_the_last_poll_comes_at_pay_duration_and_counts(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
     till.set(frequency=15_000)
     till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=17))

@@ -102,8 +102,8 @@ class _Chain:
 
         report.step("Central workers return the money")
         report.check(("no buyer is charged without a sale", _becomes_true(lambda: not self._charged())))
-        told = _becomes_true(lambda: not self._open(set(_SECOND_STORE) - set(_SWITCHED_OFF)))
-        report.check(("the till that is on learnt it from the broker", told))
+        has_learnt = _becomes_true(lambda: not self._open(set(_SECOND_STORE) - set(_SWITCHED_OFF)))
+        report.check(("the till that is on learnt it from the broker", has_learnt))
 
         report.step("Next morning the line works again, and the tills are switched on")
         self._line.plug_in()

@@ -83,7 +83,7 @@ class Seen:
 
 def play(cell: Cell, network: Network, log: LogCapture, *, nth: int = 1) -> Seen:
     """Play a cell for the n-th time with a till of its own; return what was observed."""
-    # A lost question takes its whole timeout; there must be time for the next one, also on a busy machine.
+    # A lost query takes its whole timeout; there must be time for the next one, also on a busy machine.
     asks_again = cell.fault == FORGOTTEN and cell.target is not Target.PAY
     duration_ms = _ASKS_AGAIN_MS if asks_again else round(1000 * PAY_DURATION_S)
     till = ProxiedTill(network, f"{cell}-{nth}", plain=cell.plain, frequency=_FREQUENCY_MS, payDuration=duration_ms)

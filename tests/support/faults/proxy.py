@@ -71,7 +71,7 @@ class FaultProxy(Peer):
         reset_count: how many connections were reset so.
         trigger: called with each method and answer that no fault hits; True closes the connection after it.
         arriving: called with every request that arrived, before it is answered.
-        untrue_state: the state in a made-up answer to a question.
+        untrue_state: the state in a made-up answer to a query.
         healed: set when the fault is over.
     """
 

@@ -55,10 +55,10 @@ def expected_cancellation(cell: Cell) -> bool:
 
 
 def _reversal_status(cell: Cell, *, passes: bool) -> str:
-    if passes or cell.target is Target.GET_CANCEL:  # only the slip depends on that question
+    if passes or cell.target is Target.GET_CANCEL:  # only the slip depends on that query
         return "REVERSED"
     if cell.target in {Target.CHECK_CANCEL, Target.CHECK_REFUND}:
-        # A lost question is asked again on a new connection; a state that nobody knows does not keep from cancelling.
+        # A lost query is sent again on a new connection; a state that nobody knows does not keep from cancelling.
         return "REVERSED" if cell.fault in {FORGOTTEN, "an unknown state"} else "QUEUED"
     return "REVERSED" if cell.fault in SOUND_BUT_NOT_OURS and cell.phase is Phase.AFTER else "QUEUED"
 
