@@ -61,13 +61,13 @@ CONSUMERS = 8
 """Messages that one process works on at once; each consumer has a thread and a connection of its own."""
 
 HEARTBEAT_S = 60
-"""Longer than a delivery, during which its connection is not read."""
+"""Longer than an attempt, during which its connection is not read."""
 
 _MOST_UNKNOWN = 20
 """Attempts after which the message of a receipt that Payme does not know is parked: after about four hours."""
 
 _SLOW_S = 1.0
-"""An account is slow while one of its requests runs for longer; a delivery waits as long for its turn."""
+"""An account is slow while one of its requests runs for longer; an attempt waits as long for its turn."""
 _KEPT_FREE = 2
 """Consumers that one account leaves to the others."""
 _WAIT_S = 0.5
@@ -79,7 +79,7 @@ _RANDOM = secrets.SystemRandom()
 
 
 class Turn:
-    """One running delivery of a merchant account: a ``Client`` that records when its latest request began."""
+    """One running attempt for a merchant account: a ``Client`` that records when its latest request began."""
 
     def __init__(self, client: Client, clock: Clock) -> None:
         self._client = client
@@ -92,14 +92,14 @@ class Turn:
         return self._client.begin(method, params, deadline)
 
     def close(self) -> None:
-        """Leave the client open; other deliveries use it."""
+        """Leave the client open; other attempts use it."""
 
 
 class Turns:
     """Divides the consumers among the accounts, so that a slow account does not hold up the others. Thread-safe.
 
     Args:
-        most: how many deliveries of one account run at once.
+        most: how many attempts for one account run at once.
         clock: time.
     """
 
@@ -111,10 +111,10 @@ class Turns:
 
     @contextmanager
     def take(self, pos_id: str, client: Client) -> Iterator[Turn | None]:
-        """Yield the turn of a delivery, or None if its message has to wait in a delay queue.
+        """Yield the turn of an attempt, or None if its message has to wait in a delay queue.
 
         None means that a request of the account has been running for over a second, or that the account still has its
-        full share of deliveries after a second of waiting.
+        full share of attempts after a second of waiting.
         """
         turn = None
         with self._changed:
@@ -192,7 +192,7 @@ class CentralWorker:
             thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Begin no delivery, wait up to ``timeout_s`` s for those that run, then abort their requests and wait again.
+        """Begin no attempt, wait up to ``timeout_s`` s for those that run, then abort their requests and wait again.
 
         An aborted attempt counts as one without an answer.
         """
@@ -242,10 +242,10 @@ class CentralWorker:
         except Malformed as error:
             self._park(broker, received, ParkReason.MALFORMED, str(error))
         else:
-            self._carry_out(broker, received, message)
+            self._deliver(broker, received, message)
         broker.acknowledge(received)
 
-    def _carry_out(self, broker: Broker, received: Received, message: ChainMessage) -> None:
+    def _deliver(self, broker: Broker, received: Received, message: ChainMessage) -> None:
         accounts = self._accounts.current
         account = accounts.by_pos_id.get(message.pos_id)
         if account is None:

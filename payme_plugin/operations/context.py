@@ -1,4 +1,4 @@
-"""Context of an operation: everything it may touch. It reaches for nothing else."""
+"""The context of an operation: everything that it may use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Limits(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What one operation may touch.
+    """What one operation may use.
 
     Attributes:
         client: the client of the merchant account in ``settings``.

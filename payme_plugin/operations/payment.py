@@ -338,7 +338,7 @@ class _Payment:
             code = self._codes.first()
         code = self._codes.fresh(code) if isinstance(code, Code) else code
         if isinstance(code, Code) and self._wait.report(self._context.progress(Text.PROGRESS_PAYING)):
-            return NoCode(None)  # after this moment a stop would no longer keep the money where it is
+            return NoCode(None)  # the last moment at which a stop certainly charges nothing
         return code
 
     def _commit_paying(self, row: PaymentRow, fingerprint: str, receipt_id: str | None) -> PaymentRow:

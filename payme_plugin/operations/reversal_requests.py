@@ -47,7 +47,7 @@ class Original(NamedTuple):
 
 
 class ReversalContext(NamedTuple):
-    """What a cancel or refund may touch; it needs neither settings nor the network to be QUEUED.
+    """What a cancel or refund may use; it needs neither settings nor the network to be QUEUED.
 
     Attributes:
         journal: the journal.
@@ -111,7 +111,7 @@ def _refund(context: ReversalContext, request: RefundRequest, ui: Ui) -> Reversa
             receipt_id=original.record.data.get("receipt_id") if original is not None else None,
             message="\n".join(violation.message for violation in broken),
         )
-    # The sale of a refund is closed: recovery must not ask the host about it as about an open one.
+    # The sale of a refund is closed, so the host must not be asked about it as about an open one.
     closed_at = request.sale.closed_at if request.sale.closed_at is not None else context.clock.wall_ms()
     order = Order(Cause.REFUND, request.refund_id, request.refund)
     return _return_payment(context, original, replace(request.sale, closed_at=closed_at), order, ui)

@@ -1,4 +1,4 @@
-"""Threads for work that may block for longer than anyone waits for it."""
+"""Threads for work that may block for longer than its caller waits."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def test_an_account_whose_server_never_answers_holds_up_no_other(chain: Chain) -
 
 
 def test_a_delivery_takes_three_requests_at_most(chain: Chain) -> None:
-    """Each of them at most 10 s, which ``test_accounts`` shows: a delivery is held for less than a minute."""
+    """Each of them at most 10 s, which ``test_accounts`` shows: an attempt holds its message for less than a minute."""
     (message,) = chain.owe(chain.a)
     chain.timeout_s = 1
     chain.write_accounts(chain.a)

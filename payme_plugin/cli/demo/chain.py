@@ -1,4 +1,4 @@
-"""The demo of a chain: ten tills in two stores, a broker and central workers, and a line to Payme that is unplugged."""
+"""The demo of a chain: ten tills in two stores, a broker and central workers, and a connection to Payme that fails."""
 
 from __future__ import annotations
 

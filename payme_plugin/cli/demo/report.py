@@ -1,4 +1,4 @@
-"""What a demo prints and remembers: steps, what the cashier reads, slips and checks."""
+"""What a demo prints and keeps: steps, what the cashier reads, slips and checks."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ const KEPT_AS = "payme-sandbox-language";
 
 const TEXTS = {
   // Both pages.
-  brand: ["Payme sandbox", "Учебный сервер Payme", "Payme sinov serveri"],
+  brand: ["Payme sandbox", "Учебный сервер Payme", "Payme o‘quv serveri"],
   tagline: ["No real money moves", "Деньги не настоящие", "Haqiqiy pul emas"],
   skip: ["Skip to the content", "К содержанию", "Mazmunga o‘tish"],
   language: ["Language", "Язык", "Til"],
@@ -16,7 +16,7 @@ const TEXTS = {
     "Связь потеряна, подключаемся снова…",
     "Aloqa uzildi, qayta ulanmoqda…",
   ],
-  unreachable: ["The sandbox does not answer", "Учебный сервер не отвечает", "Sinov serveri javob bermayapti"],
+  unreachable: ["The sandbox does not answer", "Учебный сервер не отвечает", "O‘quv serveri javob bermayapti"],
   currency: ["UZS", "сум", "so‘m"],
   "state.0": ["Created", "Создан", "Yaratilgan"],
   "state.1": ["Waiting for the buyer", "Ждёт покупателя", "Xaridor kutilmoqda"],
@@ -85,7 +85,7 @@ const TEXTS = {
   "phone.gone": [
     "The sandbox does not know this phone: here is a new one",
     "Учебный сервер не знает этот телефон: вот новый",
-    "Sinov serveri bu telefonni bilmaydi: mana yangisi",
+    "O‘quv serveri bu telefonni bilmaydi: mana yangisi",
   ],
   "phone.missed": ["There was no payment to answer", "Оплата уже не ждёт ответа", "Javob kutayotgan to‘lov yo‘q"],
 
