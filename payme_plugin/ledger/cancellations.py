@@ -291,14 +291,15 @@ class Cancellations:
                 add_event(connection, row.payment_id, now, EventKind.CANCELLATION, f"cancellation: {result}")
                 _move(connection, row.payment_id, PaymentState.REVERSING, PaymentState.REVERSED, now, result)
 
-    def reopen(self, row: CancellationRow, result: str) -> None:
-        """Make a confirming row an ordinary one: Payme no longer says cancelled (50).
+    def reopen(self, row: CancellationRow, result: str, *, events: Sequence[Event] = ()) -> None:
+        """Make a confirming row an ordinary one that is due: Payme no longer says cancelled (50).
 
         A reversed payment becomes reversing in the same commit.
 
         Args:
             row: the row as it was read before.
             result: what Payme said, for people.
+            events: events before it.
 
         Raises:
             Conflict: it has ended or is not confirming.
@@ -309,6 +310,7 @@ class Cancellations:
             where = "ended_at IS NULL AND confirmed_at IS NOT NULL"
             changes = "confirmed_at = NULL, reopened_at = ?, last_error = ?, due_at = ?"
             self._update(connection, row, changes, now, result, now, where=where)
+            add_events(connection, row.payment_id, events)
             add_event(connection, row.payment_id, now, EventKind.CANCELLATION, f"cancellation: {result}")
             _move(connection, row.payment_id, PaymentState.REVERSED, PaymentState.REVERSING, now, result)
 

@@ -63,6 +63,8 @@ class StepOutcome(Enum):
     """The server or account that was asked does not know the receipt, although the journal has it."""
     LATER = "later"
     """Nothing is known yet."""
+    REOPENED = "reopened"
+    """Payme has taken its "cancelled" (50) back: the row is an ordinary one again, and the next step cancels."""
     BLOCKED = "blocked"
     """Not delivered, because the settings lack the key of its merchant account."""
     HELD = "held"
@@ -177,6 +179,8 @@ class CancellationStep:
             outcome, result, held = self._cancel_unless_cancelled(row, merchant, is_recorded, events)
             if outcome is StepOutcome.DONE:
                 self._rows.confirm(row, result, events=events.take())
+            elif outcome is StepOutcome.REOPENED:
+                self._rows.reopen(row, result, events=events.take())
             else:
                 pause = pause_ms(row.attempts, self._jitter())
                 self._rows.postpone(row, pause, result, held=held, events=events.take())
@@ -205,8 +209,10 @@ class CancellationStep:
             held = Hold.OLD if row.held is Hold.OLD else None
             return StepOutcome.BLOCKED, f"the settings hold no key of merchant account {row.pos_id}", held
         wait, queries = self._queries(row, merchant, events)
-        state = self._state(row, queries, wait.request_limit())
+        state = queries.state(wait.request_limit())
         if needs_cancel(state):
+            if row.confirmed_at is not None:  # the host was not asked about it, and may have the payment
+                return StepOutcome.REOPENED, f"Payme says {state} after cancelled (50)", None
             if self.may_be_old(row):
                 receipt = queries.receipt(wait.request_limit())
                 if receipt is None:
@@ -217,16 +223,6 @@ class CancellationStep:
                 return StepOutcome.LATER, "the journal can't store that the cancel begins", None
             state = cancel_in_state(queries, wait, state)
         return outcome_of(state, queries), _RESULTS.get(state) or events.last or "no usable answer", None
-
-    def _state(self, row: CancellationRow, queries: ReceiptQueries, limit: float) -> int | None:
-        """Ask for the state; if Payme takes its "cancelled" back, a confirming row becomes an ordinary one.
-
-        State 21 and a state that nobody knows take nothing back.
-        """
-        state = queries.state(limit)
-        if row.confirmed_at is not None and needs_cancel(state):
-            self._rows.reopen(row, f"Payme says {state} after cancelled (50)")
-        return state
 
     def may_be_old(self, row: CancellationRow) -> bool:
         """Return whether by the till's clock the row was written a week after its payment; that clock may be wrong."""

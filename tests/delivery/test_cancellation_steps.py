@@ -17,7 +17,7 @@ from payme_plugin.ledger.cancellations import CONFIRMING_MS, Cancellations
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.ledger.states import End, PaymentState
-from payme_plugin.operations.cancellation import pause_ms
+from payme_plugin.operations.cancellation import StepOutcome, pause_ms
 from payme_plugin.sandbox import BuyerAction, CancelPlan, FaultKind
 from payme_plugin.texts import Text
 
@@ -323,10 +323,13 @@ def test_4_after_50_makes_it_an_ordinary_row_that_counts_and_returns_the_money(
     till.clock.sleep(TEN_MINUTES_S)
     till.paymego.inject_fault(FaultKind.ERROR, CANCEL, error_code=-31800)
 
-    till.step(row_of(till))
+    assert till.step(row_of(till)) is StepOutcome.REOPENED
 
     live, _, reopened = rows.backlog()
-    assert (live, reopened, till.paymego.count(CANCEL), till.row().state) == (1, 1, cancels + 1, state)
+    assert (live, reopened, till.paymego.count(CANCEL), till.row().state) == (1, 1, cancels, state)
+    assert row_of(till) in rows.due()
+    till.step(row_of(till))
+    assert till.paymego.count(CANCEL) == cancels + 1
     till.background.do_housekeeping()
     assert till.host.notices["payme.cancellations.reopened"] == till.text(Text.NOTICE_CANCELLATIONS_REOPENED, count=1)
     till.work(2 * TEN_MINUTES_S)

@@ -229,6 +229,20 @@ def test_the_row_of_an_acknowledged_payment_ends_without_a_cancel_and_without_a_
     assert (till.paymego.count(CHECK) - asked <= 2, idle_s > 0) == (True, True)
 
 
+def test_when_payme_takes_its_cancelled_back_the_host_is_asked_before_the_cancel_leaves(till: HookedWorld) -> None:
+    leave_orphan(till)
+    till.paymego.change(CHECK, result({"state": 50}))
+    till.work()
+    assert till.row().state is PaymentState.REVERSED
+    till.clock.sleep(700)
+    asked = answer_with(till, True)
+
+    till.work(60)
+
+    assert (asked, till.paymego.count(CANCEL), till.paymego.held()) == (["p1"], 0, AMOUNT)
+    assert (till.row().state, till.live()) == (PaymentState.RECORDED, [])
+
+
 # Who can't ask the till goes by its last answer.
 
 
