@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fakes.journal_rows import UNRECORDED, intent_of
+from fakes.long_journal import make_long_journal
 from fakes.memory_folder import folder_in_memory
 from fakes.till import VirtualHost
 from faults.backlog import owe
@@ -38,35 +39,6 @@ SALES_IN_TURN = 10
 LONG_CPU_AT_MOST = 1.1
 LONG_P99_AT_MOST = 1.5
 DRAINING_P99_AT_MOST = 1.5
-
-# One row of each kind becomes so many copies, with ids of their own, in one transaction.
-COPIES = """
-WITH RECURSIVE copy(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copy WHERE n < :rows)
-INSERT INTO {table} ({columns}) SELECT {values} FROM copy, {table} AS made
-WHERE made.payment_id = 'owed-1'
-"""
-OWN = {
-    "payment_id": "made.payment_id || '.' || n",
-    "receipt_id": "made.receipt_id || '.' || n",
-    "fingerprint": "made.fingerprint || '.' || n",
-    "number": "made.number + n",
-}
-COUNTED = {"event_id", "cancellation_id"}
-
-
-def lengthen(folder: Path, rows: int) -> None:
-    """Fill a journal with so many payments whose cancellations are all live."""
-    owe(folder, ["receipt-1"], pos_id="account-1", url="http://127.0.0.1/api")
-    with closing(Journal(folder / FILE_NAME, host_identity=IDENTITY, clock=SystemClock())) as journal:
-        with journal.writing() as connection:
-            for table in ("payment", "event", "code", "cancellation"):
-                found = connection.execute(f"SELECT name FROM pragma_table_info('{table}')")  # noqa: S608 - ours
-                names = [name for (name,) in found if name not in COUNTED]
-                values = ", ".join(OWN.get(name, f"made.{name}") for name in names)
-                copy = COPIES.format(table=table, columns=", ".join(names), values=values)
-                connection.execute(copy, {"rows": rows})
-        with journal.reading() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 class Results:
@@ -99,10 +71,10 @@ class Results:
 
 @contextmanager
 def short_and_long(folder: Path) -> Iterator[tuple[Results, Results]]:
-    """Yield the same work on a journal without rows and on a long one."""
-    lengthen(folder / "long", LONG_ROWS)
-    short = Journal(folder / "short" / FILE_NAME, host_identity=IDENTITY, clock=SystemClock())
-    long = Journal(folder / "long" / FILE_NAME, host_identity=IDENTITY, clock=SystemClock())
+    """Yield the same work on a journal without rows and on one of live cancellations."""
+    make_long_journal(folder / "long", LONG_ROWS, is_owed=True)
+    short = Journal(folder / "short" / FILE_NAME, host_identity=VirtualHost.name, clock=SystemClock())
+    long = Journal(folder / "long" / FILE_NAME, host_identity=VirtualHost.name, clock=SystemClock())
     with closing(short), closing(long):
         yield Results(short, "short"), Results(long, "long")
 

@@ -1,4 +1,4 @@
-"""A journal with many finished payments, made fast: three real payments and their rows, copied by SQL."""
+"""A journal with many payments, made fast: a few real payments and their rows, copied by SQL."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _EXECUTE = """
 INSERT INTO {table} ({columns})
 WITH RECURSIVE copy(n) AS (SELECT 0 WHERE :rows > 0 UNION ALL SELECT n + 1 FROM copy WHERE n + 1 < :rows)
 SELECT {values} FROM copy CROSS JOIN made.{table} AS made
-WHERE made.payment_id = CASE n % 100 WHEN 50 THEN 'refused' WHEN 75 THEN 'refunded' ELSE 'sold' END
+WHERE made.payment_id = {original}
 ORDER BY n, {order}
 """
+_FINISHED = "CASE n % 100 WHEN 50 THEN 'refused' WHEN 75 THEN 'refunded' ELSE 'sold' END"
 # Ids in the order of time, as Payme's, and in no order, as most hosts' and as digests.
 _NUMBER = "printf('%08x', (n * 2654435761) % 4294967296)"
 _OWN = {
@@ -43,17 +44,16 @@ _OTHER_TIMES = ("offered_at", "begun_at", "confirmed_at", "ended_at")
 _COUNTED = {"event": "event_id", "cancellation": "cancellation_id", "fiscal_link": "fiscal_link_id"}
 
 
-def make_long_journal(folder: Path, rows: int, *, newest_ms: int | None = None) -> Path:
-    """Make a journal of so many finished payments, 1,000 a day; return its file.
+def make_long_journal(folder: Path, rows: int, *, is_owed: bool = False) -> Path:
+    """Make a journal of so many payments, 1,000 a day, the newest an hour ago; return its file.
 
     Of 100 payments 98 are sold, one is refused and one refunded; both of these have had a cancellation.
 
     Args:
         folder: the till's data folder.
         rows: how many.
-        newest_ms: when the newest was made, Unix milliseconds; by default an hour ago.
+        is_owed: instead each payment has a live cancellation.
     """
-    newest_ms = SystemClock().wall_ms() - _HOUR_MS if newest_ms is None else newest_ms
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE_NAME
     with TemporaryDirectory() as made:
@@ -64,7 +64,7 @@ def make_long_journal(folder: Path, rows: int, *, newest_ms: int | None = None) 
                 connection.execute(f"PRAGMA {pragma}").fetchall()
             connection.execute("ATTACH ? AS made", (str(source),))
             connection.execute("BEGIN")
-            _copy(connection, rows, newest_ms)
+            _copy(connection, rows, "'owed'" if is_owed else _FINISHED)
             connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
     path.chmod(0o600)
@@ -72,7 +72,7 @@ def make_long_journal(folder: Path, rows: int, *, newest_ms: int | None = None) 
 
 
 def _make_originals(folder: Path) -> Path:
-    """Sell, sell and refund, and let a buyer refuse, by the same steps as a till; return the journal."""
+    """Sell, sell and refund, and let buyers refuse and not answer, by the same steps as a till; return the journal."""
     world = HookedWorld(folder)
     world.sell_and_close("sold", 1, link=OFD_LINK)
     world.refund(world.sell_and_close("refunded", 2, link=OFD_LINK))
@@ -80,11 +80,13 @@ def _make_originals(folder: Path) -> Path:
     world.work(_CONFIRMED_S)
     assert refused.status is PaymentStatus.REFUSED
     assert not world.journal.live_cancellations() + world.journal.confirming_cancellations()
+    world.pay(world.paymego.code(BuyerAction.NEVER_ANSWERS), payment_id="owed", receipt=open_sale(4))
+    assert [row.payment_id for row in world.journal.live_cancellations()] == ["owed"]
     world.close()
     return folder / FILE_NAME
 
 
-def _copy(connection: sqlite3.Connection, rows: int, newest_ms: int) -> None:
+def _copy(connection: sqlite3.Connection, rows: int, original: str) -> None:
     """Replace the rows by copies; indexes are made afterwards, because that is faster."""
     indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     made = connection.execute(indexes).fetchall()
@@ -92,6 +94,7 @@ def _copy(connection: sqlite3.Connection, rows: int, newest_ms: int) -> None:
         connection.execute(f"DROP INDEX {name}")
     for table in ("event", "code", "cancellation", "fiscal_link", "payment"):
         connection.execute(f"DELETE FROM main.{table}")  # noqa: S608 - our own names
+    newest_ms = SystemClock().wall_ms() - _HOUR_MS
     (first_ms,) = connection.execute("SELECT min(created_at) FROM made.payment").fetchone()
     moved = f"+ {newest_ms - first_ms} - (:rows - 1 - n) * {_DAY_MS // A_DAY}"
     own = {**_OWN, **{name: f"made.{name} {moved}" for name in (*_TIMES, *_OTHER_TIMES)}}
@@ -99,8 +102,9 @@ def _copy(connection: sqlite3.Connection, rows: int, newest_ms: int) -> None:
         found = connection.execute(f"SELECT name FROM pragma_table_info('{table}')")  # noqa: S608
         columns = [name for (name,) in found if name != _COUNTED.get(table)]
         values = ", ".join(own.get(name, f"made.{name}") for name in columns)
+        order = _COUNTED.get(table, "made.payment_id")
         statement = _EXECUTE.format(
-            table=table, columns=", ".join(columns), values=values, order=_COUNTED.get(table, "made.payment_id")
+            table=table, columns=", ".join(columns), values=values, original=original, order=order
         )
         connection.execute(statement, {"rows": rows})
     for _, statement in made:
