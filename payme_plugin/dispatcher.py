@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     )
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
-    from payme_plugin.operations.context import Context
     from payme_plugin.service import Service
 
 _log = Log()
@@ -263,8 +262,7 @@ class HookDispatcher:
             return reversal_requests.violations(journal, request, original, texts)
         except JournalError as error:
             self._service.journal_fault(error, f"refund {request.refund_id}")
-            # Rules that need the journal are skipped. on_full_refund raises then, because it sends no cancel that is
-            # not durable.
+            # Rules that need the journal are skipped; on_full_refund raises then, because it can't store a cancel.
             return reversal_requests.violations_without_journal(request, texts) if self._may_be_ours(request) else []
 
     def refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
@@ -304,11 +302,11 @@ class HookDispatcher:
         self, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui, *, may_ask_payme: bool
     ) -> ReversalResult:
         service = self._service
-        merchant: Context | None = None
         try:
             merchant = service.context() if may_ask_payme else None
         except SettingsError as error:
             _log.error("reversal of %s is queued, the settings can't be used: %s", payment_id, error)
+            merchant = None
         try:
             service.background.store_results()
             context = ReversalContext(
@@ -347,9 +345,7 @@ class HookDispatcher:
         try:
             journal = self._service.storage.journal()
             row = reversal_requests.row_of(journal, request)
-            if row is None:
-                return refusal
-            return reversal_answer(journal, row, self._service.texts(), refusal)
+            return refusal if row is None else reversal_answer(journal, row, self._service.texts(), refusal)
         except JournalError as error:
             _log.error("reversal of %s: its stored state can't be read: %s", payment_id, error)
             return refusal

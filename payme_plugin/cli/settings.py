@@ -30,7 +30,7 @@ from payme_plugin.conf_file import (
 from payme_plugin.fsync import sync_folder
 from payme_plugin.locale import Message, message
 from payme_plugin.paymego import codes
-from payme_plugin.settings import SETTINGS, LoadedSettings, SettingsError, SettingWarning, return_warnings
+from payme_plugin.settings import SETTINGS, LoadedSettings, SettingsError, SettingWarning
 from payme_plugin.settings.problems import Origin, SettingFault, Source, unknown_name
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _warnings_of_returns(options: GlobalOptions, loaded: LoadedSettings) -> list
     try:
         with read_journal(options.data_dir) as reader:
             rows = [] if reader is None else [reader.payment(row.payment_id) for row in reader.live_cancellations()]
-        return return_warnings(loaded.settings(), [(row.pos_id, row.url) for row in rows])
+        return loaded.settings().return_warnings([(row.pos_id, row.url) for row in rows])
     except (CommandFailed, SettingsError):
         return []
 

@@ -20,7 +20,6 @@ from payme_plugin.ledger.locks import LEADER, USERS, are_locked
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import fault_in
 from payme_plugin.locale import message
-from payme_plugin.settings import return_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -260,5 +259,5 @@ def check_accounts(facts: JournalFacts, settings: Settings) -> list[Finding]:
         values = {"account": pos_id, "pending": pending[pos_id], "payments": facts.refundable.get(pos_id, 0)}
         level = Finding.fault if pending[pos_id] else Finding.warning
         results.append(level("doctor.accounts.no_key", **values))
-    moved = return_warnings(settings, [(row.pos_id, row.url) for row in facts.live if row.pos_id in known])
+    moved = settings.return_warnings([(row.pos_id, row.url) for row in facts.live if row.pos_id in known])
     return results + [Finding.warning("doctor.accounts.other_host", problem=each.message) for each in moved]

@@ -9,7 +9,7 @@ reader    ``SettingsReader``: read at each operation, the last good ones kept
 
 from __future__ import annotations
 
-from payme_plugin.settings.load import LINUXCASH, LoadedSettings, Places, read_settings, return_warnings
+from payme_plugin.settings.load import LINUXCASH, LoadedSettings, Places, read_settings
 from payme_plugin.settings.model import SETTINGS, Settings
 from payme_plugin.settings.parsers import account_of, accounts_of_till, foreign_character
 from payme_plugin.settings.problems import SettingsError, SettingWarning
@@ -28,5 +28,4 @@ __all__ = [
     "accounts_of_till",
     "foreign_character",
     "read_settings",
-    "return_warnings",
 ]

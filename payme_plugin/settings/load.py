@@ -25,7 +25,7 @@ from payme_plugin.conf_file import (
 from payme_plugin.locale import Message, message
 from payme_plugin.secret import Secret
 from payme_plugin.settings.model import CONF_FILE, SETTINGS, FormerAccount, Setting, Settings, Shown, written
-from payme_plugin.settings.parsers import POS_KEY, host_of, is_loopback, is_plain_http
+from payme_plugin.settings.parsers import POS_KEY, is_loopback, is_plain_http
 from payme_plugin.settings.problems import (
     Origin,
     SettingFault,
@@ -93,25 +93,6 @@ def read_settings(
         SettingsError: something can't be used; it carries every fault.
     """
     return LoadedSettings(host, file, codes, places=places).settings()
-
-
-def return_warnings(settings: Settings, payments: Iterable[tuple[str, str]]) -> list[SettingWarning]:
-    """Return why payments can't be returned, or not surely, with these settings.
-
-    Args:
-        settings: the settings.
-        payments: the ``posId`` and ``url`` at which each payment with a live cancellation was made.
-    """
-    urls = {account.pos_id: account.url for account in settings.accounts}
-    warnings = []
-    for pos_id, url in sorted(set(payments)):
-        if pos_id not in urls:
-            explanation = message("settings.account_missing", pos_id=pos_id)
-            warnings.append(SettingWarning("posId", settings.pos_id, settings.origins["posId"], explanation))
-        elif pos_id == settings.pos_id and host_of(url) != host_of(urls[pos_id]):
-            explanation = message("settings.other_host", host=host_of(url))
-            warnings.append(SettingWarning("url", settings.url, settings.origins["url"], explanation))
-    return warnings
 
 
 class LoadedSettings:

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from payme_plugin.locale import Message, message
 from payme_plugin.secret import Secret
 from payme_plugin.settings import parsers
-from payme_plugin.settings.parsers import masked_address, optional, whole, written_pattern
+from payme_plugin.settings.parsers import host_of, masked_address, optional, whole, written_pattern
+from payme_plugin.settings.problems import SettingWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from payme_plugin.settings.parsers import Kind, ProxyAddress
-    from payme_plugin.settings.problems import Origin, SettingWarning
+    from payme_plugin.settings.problems import Origin
 
 CONF_FILE = "confFile"
 """The one setting that only the host can give."""
@@ -197,6 +198,23 @@ class Settings:
             self,
             *(replace(self, pos_id=one.pos_id, url=one.url, pos_key=one.pos_key) for one in self.former_accounts),
         )
+
+    def return_warnings(self, payments: Iterable[tuple[str, str]]) -> list[SettingWarning]:
+        """Return why payments can't be returned, or not surely, with these settings.
+
+        Args:
+            payments: the ``posId`` and ``url`` at which each payment with a live cancellation was made.
+        """
+        urls = {account.pos_id: account.url for account in self.accounts}
+        warnings = []
+        for pos_id, url in sorted(set(payments)):
+            if pos_id not in urls:
+                explanation = message("settings.account_missing", pos_id=pos_id)
+                warnings.append(SettingWarning("posId", self.pos_id, self.origins["posId"], explanation))
+            elif pos_id == self.pos_id and host_of(url) != host_of(urls[pos_id]):
+                explanation = message("settings.other_host", host=host_of(url))
+                warnings.append(SettingWarning("url", self.url, self.origins["url"], explanation))
+        return warnings
 
 
 class Shown(NamedTuple):

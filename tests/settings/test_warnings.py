@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.settings import return_warnings
 from tests.settings.conftest import KEY
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def test_times_and_codes_hardly_meant_are_warnings(read: Read, given: dict[str, 
 def test_payments_that_these_settings_can_not_return_are_warnings(conf: Write, read: Read) -> None:
     conf("[Main]\nposId = new\nurl = http://localhost:81\n[Account old]\nurl = https://old\nposKey = k\n")
     here = ("new", "HTTP://LOCALHOST./other")
-    assert return_warnings(read({}), [here, ("old", "https://elsewhere/api")]) == []
-    lost, moved = return_warnings(read({}), [here, ("gone", "https://gone/api"), ("new", "https://before/api")])
+    assert read({}).return_warnings([here, ("old", "https://elsewhere/api")]) == []
+    lost, moved = read({}).return_warnings([here, ("gone", "https://gone/api"), ("new", "https://before/api")])
     assert (lost.key, "[Account gone]" in str(lost)) == ("posId", True)
     assert (moved.key, "another host, before;" in str(moved)) == ("url", True)
