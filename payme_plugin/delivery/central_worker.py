@@ -3,7 +3,7 @@
     what Payme says about the receipt          what follows
     50 for the first time                      an outcome for the till; the same message again in ten minutes
     50 for the second time                     an outcome for the till; no further message
-    unknown receipt, or the key is refused     the next attempt as below; after 20 attempts the message is parked
+    unknown receipt, or the key is refused     the next attempt as below; the 20th time in a row the message is parked
     anything else, or a fault of the plugin    the next attempt in 5 s, 30 s, 2 min, then every 15 min, for ever
 
 What follows is published and confirmed before the message is acknowledged, so a crash in between repeats the attempt.
@@ -64,7 +64,10 @@ HEARTBEAT_S = 60
 """Longer than an attempt, during which its connection is not read."""
 
 _MOST_UNKNOWN = 20
-"""Attempts after which the message of a receipt that Payme does not know is parked: after about four hours."""
+"""Attempts in a row after which the message of a receipt that Payme does not know is parked: after four hours.
+
+Others don't count: after a long outage, one wrong answer would park every message.
+"""
 
 _SLOW_S = 1.0
 """An account is slow while one of its requests runs for longer; an attempt waits as long for its turn."""
@@ -263,12 +266,15 @@ class CentralWorker:
                     self._count(outcome, None, message)
         if turn is None:
             self._publish(broker, self._queues.pause(0), message)
-        elif outcome is StepOutcome.DONE:
+            return
+        if outcome is StepOutcome.DONE:
             self._publish_outcome(broker, message)
-        elif outcome is StepOutcome.UNKNOWN and message.attempts + 1 >= _MOST_UNKNOWN:
+            return
+        unknown = message.unknown_attempts + 1 if outcome is StepOutcome.UNKNOWN else 0
+        if unknown >= _MOST_UNKNOWN:
             self._park(broker, received, ParkReason.UNKNOWN_RECEIPT, explanation)
         else:
-            tried = replace(message, attempts=message.attempts + 1, confirmed_at=None)
+            tried = replace(message, attempts=message.attempts + 1, unknown_attempts=unknown, confirmed_at=None)
             self._publish(broker, self._queues.pause(message.attempts), tried)
 
     def _attempt(self, client: Client, limits: Limits, message: ChainMessage) -> tuple[ChainMessage, StepOutcome, str]:

@@ -121,6 +121,7 @@ class ChainMessage:
         created_at: when the row was written, Unix milliseconds.
         begun_at: when it had begun.
         attempts: attempts of central workers without success.
+        unknown_attempts: how many of the last ones in a row met an unknown receipt or a refused key.
         confirmed_at: when a central worker first heard cancelled (50) from Payme, or None.
     """
 
@@ -134,6 +135,7 @@ class ChainMessage:
     created_at: int
     begun_at: int
     attempts: int = 0
+    unknown_attempts: int = 0
     confirmed_at: int | None = None
 
     @classmethod
@@ -210,7 +212,7 @@ def decode(kind: type[_Message], body: bytes) -> _Message:
 
 
 def _member(document: Mapping[str, object], name: str, kind: str) -> Any:  # noqa: ANN401 - the type is in ``kind``
-    value = document.get(name, 0 if name == "attempts" else None)
+    value = document.get(name, 0 if name in {"attempts", "unknown_attempts"} else None)
     if value is None and kind.endswith("None"):
         return None
     if kind.startswith("int") and type(value) is int and 0 <= value < 1 << 63:

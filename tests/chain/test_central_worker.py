@@ -96,7 +96,7 @@ def test_without_a_usable_answer_the_next_attempt_is_published_as_an_ordinary_on
 ) -> None:
     (message,) = chain.owe(chain.a)
     chain.a.inject(InjectedFault(FaultKind.HTTP_ERROR, CHECK, times=None, status=502))
-    chain.publish(replace(message, confirmed_at=confirmed_at))
+    chain.publish(replace(message, confirmed_at=confirmed_at, unknown_attempts=19))
     with chain.worker():
         assert moved_on(chain, LATER)
 
@@ -115,17 +115,19 @@ def test_the_pauses_grow_and_a_message_without_an_answer_is_never_parked(chain: 
     ]
 
 
-@pytest.mark.parametrize(("attempts", "is_parked"), [(18, False), (19, True)])
-def test_a_receipt_that_payme_does_not_know_is_parked_after_twenty_attempts(
-    chain: Chain, attempts: int, is_parked: bool
+@pytest.mark.parametrize(("unknown_attempts", "is_parked"), [(18, False), (19, True)])
+def test_a_receipt_that_payme_does_not_know_twenty_times_in_a_row_is_parked_however_often_there_was_no_answer_before(
+    chain: Chain, unknown_attempts: int, is_parked: bool
 ) -> None:
     (message,) = chain.owe(chain.a)
-    message = replace(message, receipt_id="0" * 24, attempts=attempts)
+    message = replace(message, receipt_id="0" * 24, attempts=1000, unknown_attempts=unknown_attempts)
     chain.publish(message)
     with chain.worker():
         assert moved_on(chain, PARKED if is_parked else QUICK.delay(2))
 
-    if is_parked:
+    if not is_parked:
+        assert chain.take(QUICK.delay(2)) == replace(message, attempts=1001, unknown_attempts=19)
+    else:
         (parked,) = chain.parked()
         assert (parked.park_reason, parked.body) == (ParkReason.UNKNOWN_RECEIPT, encode(message))
         assert str(parked.headers["payme-explanation"]).startswith("receipts.check: error -3")
