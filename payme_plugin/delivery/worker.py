@@ -160,7 +160,8 @@ class Worker:
             if relay is not former:
                 relay.listen(processor.cancellations.recall())
             for outcome in relay.outcomes():
-                processor.take_outcome(outcome)
+                with _logged(f"the outcome of cancellation {outcome.cancellation_id}"):
+                    processor.take_outcome(outcome)
         return relay
 
     def _due(self, processor: CancellationProcessor, now: float) -> list[_Row]:

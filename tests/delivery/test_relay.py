@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, cast
@@ -233,6 +234,7 @@ def test_a_message_holds_these_members_and_no_secret(till: ChainTill) -> None:
         "created_at": row.created_at,
         "begun_at": row.begun_at,
         "attempts": 0,
+        "unknown_attempts": 0,
         "confirmed_at": None,
     }
     for secret in (till.settings.pos_key.reveal(), till.settings.url, "canary"):
@@ -510,6 +512,26 @@ def test_an_outcome_that_can_not_be_stored_waits_for_the_tills_own_query(till: C
     disk.recover()
     till.work(HOUR_S + MINUTE_S)
     assert carried_out(till)
+
+
+def test_an_outcome_that_can_not_be_stored_loses_no_other_and_delays_no_row(till: ChainTill) -> None:
+    for number in (1, 2):
+        owe_paid(till, f"p{number}", number)
+    till.work()
+    first, second = row_of(till, 1), row_of(till, 2)
+    owe_paid(till, "p3", 3)
+    disk = disk_of_worker(till)
+
+    def fail_once(_: int) -> None:
+        disk.recover()
+        raise sqlite3.OperationalError("database is locked")
+
+    disk.before = fail_once
+    take(till, outcome(first), outcome(second))
+
+    assert row_of(till, 1).confirmed_at is None
+    assert row_of(till, 2).confirmed_at is not None
+    assert len(till.broker.messages) == 3
 
 
 # The setting.
