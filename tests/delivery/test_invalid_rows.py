@@ -104,7 +104,7 @@ def test_the_money_of_the_others_goes_back_and_nothing_more_is_charged(till: Hoo
 
 @pytest.mark.parametrize("column", ["cause", "pos_id", "created_at", "reopened_at"])
 def test_an_invalid_cancellation_stops_none_of_the_others_whichever_column_it_is(
-    till: HookedWorld, column: str
+    till: HookedWorld, column: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = owe_paid(till, "p1", 1)
     owe_paid(till, "p2", 2)
@@ -114,6 +114,7 @@ def test_an_invalid_cancellation_stops_none_of_the_others_whichever_column_it_is
     till.work(60)
 
     assert till.paymego.state(first.receipt_id) == 50
+    assert "met a fault" not in caplog.text, "the notices are updated too"
 
 
 def test_damage_that_only_a_look_at_all_rows_meets_stops_no_delivery(
