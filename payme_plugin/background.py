@@ -288,7 +288,7 @@ class Background:
                 ended_at = self._clock.monotonic()
                 pause_s = min((_LOOK_SHARE - 1) * (ended_at - began_at), _LONGEST_LOOK_PAUSE_S)
                 self._look_again_at = ended_at + pause_s
-        self.reconciler.do_housekeeping(self.texts(), is_ready=self._is_ready and self._leader.is_leader)
+        self.reconciler.do_housekeeping(self.texts, is_ready=self._is_ready and self._leader.is_leader)
 
     def _notify_cancellations(self, processor: CancellationProcessor) -> None:
         """Show what keeps money from its return: a missing key, the wrong server, age, or nothing but the wait."""
@@ -365,7 +365,7 @@ class Background:
     def _notify_busy_lease(self, processor: CancellationProcessor) -> None:
         """Show which other process has held the lease of a cancellation for more than two timeouts."""
         busy, leases = processor.busy, self._storage.opened.leases
-        settings, now, text = self._current_settings(), self._clock.monotonic(), None
+        settings, now, text = self._current_settings() if busy else None, self._clock.monotonic(), None
         for number, since in list(busy.items()):
             with leases.try_acquire(number) as is_free:
                 pass

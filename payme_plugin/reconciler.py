@@ -90,11 +90,11 @@ class Reconciler:
         if self._thread is not None and self._thread.is_alive():
             self._thread.join(timeout_s)
 
-    def do_housekeeping(self, texts: Texts, *, is_ready: bool) -> None:
+    def do_housekeeping(self, texts: Callable[[], Texts], *, is_ready: bool) -> None:
         """Show what the last run found, and start one if it is due. The caller holds the host's lock.
 
         Args:
-            texts: the cashier's language.
+            texts: returns the texts in the cashier's language.
             is_ready: this process is the leader, and the host has acknowledged everything.
 
         Raises:
@@ -105,7 +105,7 @@ class Reconciler:
         if not self._is_loaded:
             self.load(self._till.journal())
         found = 0 if self._last is None else self._last.differences
-        self._host.notice(_NOTICE, texts(Text.NOTICE_DIFFERENCES, count=found) if found else None)
+        self._host.notice(_NOTICE, texts()(Text.NOTICE_DIFFERENCES, count=found) if found else None)
         now = self._clock.monotonic()
         if not is_ready or self._is_stopped:
             return
