@@ -19,7 +19,7 @@ from payme_plugin.ledger.errors import Damaged, InUse, Unavailable
 from payme_plugin.ledger.locks import LEADER, SQLITE_BYTES, USERS, Leases, lock_bytes
 from payme_plugin.ledger.migration import open_reader
 from payme_plugin.ledger.rows import TABLES
-from payme_plugin.ledger.salvage import Salvage, is_valid, lacks_cancellation, salvage
+from payme_plugin.ledger.salvage import Salvage, has_invalid_row, lacks_cancellation, salvage
 from payme_plugin.ledger.schema import SMALLEST_FILE, has_our_schema
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
     if not has_our_schema(connection):
         return "its tables are not those of a journal"
     for table in (*TABLES, "about", "code"):
-        if not all(is_valid(table, row) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
+        if has_invalid_row(connection, table):
             return f"a row of {table} is invalid"
     if lacks_cancellation(connection):
         return "a payment that owes money has no live cancellation"

@@ -14,9 +14,11 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from payme_plugin.ledger.connection import connect, use_rows
 from payme_plugin.ledger.errors import Damaged, ForeignJournal
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
 _COLUMN_OF_VERSION_1 = ("cancellation", "outcome")
 _FINGERPRINT_KEY = re.compile("[0-9a-f]{64}")
+_AT_ONCE = 10_000
+"""Rows whose texts are checked at once: some megabytes."""
+_NEIGHBOURS = 1024
 _Values = dict[str, Any]
 
 
@@ -119,7 +124,7 @@ def _rows(source: sqlite3.Connection, table: str, broken: set[str]) -> Iterator[
     or shows that damaged pages form a loop.
     """
     key = _KEYED_TABLES.get(table, "rowid")
-    seen: set[object] = set()
+    seen: set[object] | _Numbers = set() if table in _KEYED_TABLES else _Numbers()
     for order in ("ASC", "DESC"):
         with contextlib.suppress(sqlite3.DatabaseError):
             for row in source.execute(f"SELECT {key} AS key_of_row, * FROM {table} ORDER BY {key} {order}"):  # noqa: S608 - our own names
@@ -131,6 +136,21 @@ def _rows(source: sqlite3.Connection, table: str, broken: set[str]) -> Iterator[
             else:
                 return
         broken.add(table)
+
+
+class _Numbers:
+    """A set of whole numbers, most of them neighbours: ten million take some megabytes, not a thousand."""
+
+    def __init__(self) -> None:
+        self._bits: defaultdict[int, int] = defaultdict(int)
+
+    def __contains__(self, number: int) -> bool:
+        block, bit = divmod(number, _NEIGHBOURS)
+        return block in self._bits and self._bits[block] >> bit & 1 == 1
+
+    def add(self, number: int) -> None:
+        block, bit = divmod(number, _NEIGHBOURS)
+        self._bits[block] |= 1 << bit
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -178,6 +198,42 @@ def is_valid(table: str, row: sqlite3.Row | _Values) -> bool:
         return False
     is_key = table == "about" and values["name"] == "fingerprint_key"
     return not is_key or _FINGERPRINT_KEY.fullmatch(str(values["value"])) is not None
+
+
+def has_invalid_row(connection: sqlite3.Connection, table: str) -> bool:
+    """Return whether a table has a row for which ``is_valid`` is false.
+
+    Types and NOT NULL are left to ``PRAGMA integrity_check``, which has to come first. It knows no CHECK where the file
+    is only read. SQLite looks at the rest, because a journal of years has ten million events: Python gets the texts of
+    many rows as one, and it is not UTF-8 if one of them is not.
+
+    Raises:
+        sqlite3.Error: the journal can't be read.
+    """
+    if table == "about":
+        return not all(is_valid(table, row) for row in connection.execute("SELECT * FROM about"))
+    hints = get_type_hints(TABLES[table]) if table in TABLES else {}
+    enums = {name: [*kind] for name, hint in hints.items() for kind in get_args(hint) or (hint,) if _is_enum(kind)}
+    rules = [f"{name} NOT IN ({', '.join(repr(each.value) for each in members)})" for name, members in enums.items()]
+    rules += [f"{name} NOT IN (0, 1)" for name, hint in hints.items() if hint is bool]
+    if table == "cancellation":
+        rules.append("(ended_at IS NULL) <> (ended_as IS NULL)")
+    columns = connection.execute("SELECT name FROM pragma_table_info(?) WHERE type = 'TEXT'", (table,))
+    texts = " || ' ' || ".join(f"ifnull({name}, '')" for (name,) in columns if name not in enums)
+    key, last = _KEYED_TABLES.get(table, "rowid"), "" if table in _KEYED_TABLES else -(2**63)
+    rows = f"SELECT {key} AS key, {' OR '.join(rules) or '0'} AS is_invalid, {texts} AS texts FROM {table}"  # noqa: S608 - our own names
+    some = f"({rows} WHERE {key} > ? ORDER BY {key} LIMIT {_AT_ONCE})"
+    query = f"SELECT max(key), count(*), max(is_invalid), group_concat(texts, ' ') FROM {some}"  # noqa: S608
+    count = _AT_ONCE
+    while count == _AT_ONCE:
+        last, count, is_invalid, found = connection.execute(query, (last,)).fetchone()
+        if is_invalid or isinstance(found, bytes):
+            return True
+    return False
+
+
+def _is_enum(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def _insert(target: sqlite3.Connection, table: str, values: _Values) -> bool:

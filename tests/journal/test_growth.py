@@ -1,7 +1,13 @@
-"""What a till reads and writes does not grow with its journal: SQLite takes as many steps in a long one."""
+"""What a till reads and writes does not grow with its journal: SQLite takes as many steps in a long one.
+
+Doctor and the repair read a whole journal. There SQLite works through the rows, and Python gets none of them.
+"""
 
 from __future__ import annotations
 
+import sqlite3
+import sys
+import tracemalloc
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -11,15 +17,19 @@ from fakes.journal_rows import UNRECORDED, intent_of
 from fakes.long_journal import IDENTITY, make_long_journal
 from fakes.memory_folder import folder_in_memory
 from payme_plugin.clock import SystemClock
+from payme_plugin.doctor.journal import look_at_journal
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.fiscal_links import FiscalLinks
-from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.journal import Journal
+from payme_plugin.ledger.repair import fault_in
 from payme_plugin.ledger.retention import check_states, forget_finished
 from payme_plugin.ledger.rows import NewCancellation, StoredResult
+from payme_plugin.ledger.salvage import _rows
 from payme_plugin.ledger.states import Cause, Hold, PaymentState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.floor
 
@@ -28,17 +38,17 @@ AN_HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def journals() -> Iterator[tuple[Journal, Journal]]:
+def paths() -> Iterator[tuple[Path, Path]]:
     """A short journal of finished payments and one with ten times as many."""
     with folder_in_memory() as folder:
-        for rows in (SHORT, LONG):
-            make_long_journal(folder / str(rows), rows)
-        short, long = (
-            Journal(folder / str(rows) / FILE_NAME, host_identity=IDENTITY, clock=SystemClock())
-            for rows in (SHORT, LONG)
-        )
-        with closing(short), closing(long):
-            yield short, long
+        yield make_long_journal(folder / "short", SHORT), make_long_journal(folder / "long", LONG)
+
+
+@pytest.fixture(scope="module")
+def journals(paths: tuple[Path, Path]) -> Iterator[tuple[Journal, Journal]]:
+    short, long = (Journal(path, host_identity=IDENTITY, clock=SystemClock()) for path in paths)
+    with closing(short), closing(long):
+        yield short, long
 
 
 def steps(journal: Journal, work: Callable[[Journal], object]) -> int:
@@ -136,3 +146,42 @@ def test_sqlite_takes_as_many_steps_in_a_journal_that_is_ten_times_as_long(
     short, long = (steps(journal, work) for journal in journals)
 
     assert 0 < long <= short + 50
+
+
+def calls(work: Callable[[Path], object], path: Path) -> int:
+    """Return how many functions Python calls for ``work``."""
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(note)
+    try:
+        work(path)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_the_check_of_a_whole_journal_gives_python_no_row_of_it(paths: tuple[Path, Path]) -> None:
+    assert look_at_journal(paths[1]).trouble is None  # what it imports is loaded now
+    short, long = (calls(fault_in, path) for path in paths)
+
+    assert 0 < long <= short + 50
+
+
+def test_a_repair_remembers_the_numbers_of_a_tables_rows_in_a_few_bytes(paths: tuple[Path, Path]) -> None:
+    def peak(path: Path) -> int:
+        with closing(sqlite3.connect(path)) as source:
+            source.row_factory = sqlite3.Row
+            tracemalloc.start()
+            try:
+                assert sum(1 for _ in _rows(source, "event", set())) > SHORT
+                return tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+
+    short, long = (peak(path) for path in paths)
+
+    assert long <= short + LONG * 10  # of its 30,000 events

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import pytest
 
 from fakes.clock import VirtualClock
 from fakes.journal_rows import contents, corrupt, intent_of, walk
+from fakes.long_journal import make_long_journal
 from faults.boundaries import killed_at
 from faults.full_disk import full_disk
 from faults.journal_process import journal_process
@@ -21,8 +22,10 @@ from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, TooNew, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import LEADER, USERS, Leases
+from payme_plugin.ledger.migration import open_reader
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import Repaired, fault_in, repair
+from payme_plugin.ledger.salvage import is_valid
 from payme_plugin.ledger.schema import SCHEMA_VERSION
 from payme_plugin.ledger.states import End, PaymentState
 
@@ -222,6 +225,37 @@ def test_a_row_that_is_invalid_is_a_fault_and_is_left_out(
     assert outcome is not None
     assert outcome.fault == f"a row of {table} is invalid"
     assert (outcome.unreadable, outcome.copied[table]) == (1, len(sound.rows[table]) - 1)
+
+
+@pytest.mark.parametrize("table", [*TABLES, "code", "about"])
+def test_what_makes_a_row_invalid_is_a_fault_in_whichever_column(in_memory: Path, table: str) -> None:
+    path = make_long_journal(in_memory / table, 100)
+    content = path.read_bytes()
+    with closing(sqlite3.connect(path)) as connection:
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    key = columns[0]
+    invalid = 0
+    for column in columns:
+        for value in ("rubbish", b"\xd0"):
+            path.write_bytes(content)
+            with suppress(sqlite3.IntegrityError):  # of an integer
+                corrupt(path, table, column, value, f"{key} = (SELECT max({key}) FROM {table})")  # noqa: S608
+            reader = open_reader(path)
+            assert reader is not None
+            with closing(reader):
+                is_invalid = not all(is_valid(table, row) for row in reader.execute(f"SELECT * FROM {table}"))  # noqa: S608
+            assert (fault_in(path) == f"a row of {table} is invalid") is is_invalid, (column, value)
+            invalid += is_invalid
+    assert invalid >= columns.count("payment_id") + columns.count("text")
+
+
+def test_an_invalid_row_is_found_behind_ten_thousand_others(in_memory: Path) -> None:
+    path = make_long_journal(in_memory / "long", 1_100)
+    corrupt(path, "event", "text", b"\xd0", "event_id = (SELECT max(event_id) FROM event)")
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT max(event_id) FROM event").fetchone()[0] > 10_000
+
+    assert fault_in(path) == "a row of event is invalid"
 
 
 def test_an_invalid_state_is_taken_from_the_events_of_the_payment(path: Path, sound: Sound) -> None:
