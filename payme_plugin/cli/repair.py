@@ -86,13 +86,15 @@ def _lacking(options: GlobalOptions, days: int | None) -> list[ServerReceipt]:
         CommandFailed: the settings can't be used, or Payme's list can't be had.
     """
     with read_journal(options.data_dir) as reader:
-        payments = [] if reader is None else reader.payments()
+        oldest_ms = None if reader is None else reader.oldest_ms()
     now_ms = SystemClock().wall_ms()
-    oldest_ms = min((row.created_at for row in payments), default=now_ms - _DAYS_OF_A_LOST_JOURNAL * _DAY_MS)
-    begin_ms = oldest_ms if days is None else now_ms - days * _DAY_MS
-    listed = list_receipts(options.data_dir, checked_settings(options.conf_file), begin_ms, now_ms)
-    known = {row.receipt_id for row in payments}
-    lacking = [receipt for receipt in listed.receipts if receipt.receipt_id not in known]
+    if days is not None or oldest_ms is None:
+        oldest_ms = now_ms - (days or _DAYS_OF_A_LOST_JOURNAL) * _DAY_MS
+    listed = list_receipts(options.data_dir, checked_settings(options.conf_file), oldest_ms, now_ms)
+    with read_journal(options.data_dir) as reader:
+        lacking = [
+            each for each in listed.receipts if reader is None or reader.find_receipt(str(each.receipt_id)) is None
+        ]
     return sorted(lacking, key=lambda receipt: not holds_money(receipt.state))
 
 

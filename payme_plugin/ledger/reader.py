@@ -126,6 +126,12 @@ class JournalReader:
         with self.reading() as connection:
             return int(connection.execute(f"SELECT count(*) FROM payment WHERE {where}", values).fetchone()[0])  # noqa: S608
 
+    def oldest_ms(self) -> int | None:
+        """Return when the oldest intent was written, Unix milliseconds; None if there is no payment."""
+        with self.reading() as connection:
+            (found,) = connection.execute("SELECT min(created_at) FROM payment").fetchone()
+        return None if found is None else int(found)
+
     def accounts(self) -> set[str]:
         """Return the posIds of all payments.
 

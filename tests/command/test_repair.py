@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.operations.receipt_list import MARGIN_MS
 
 if TYPE_CHECKING:
     from tests.command.conftest import CommandTill
@@ -46,10 +47,13 @@ def test_a_sound_journal_is_left_untouched(used: CommandTill) -> None:
 
 
 def test_a_damaged_journal_is_set_aside_copied_and_in_use_again(used: CommandTill) -> None:
+    with closing(sqlite3.connect(used.folder / FILE_NAME)) as connection:
+        (oldest_ms,) = connection.execute("SELECT min(created_at) FROM payment").fetchone()
     damaged = damage(used, "payment_by_age")
     ended = used.run("journal", "repair", "--json")
 
     assert (ended.code, ended.err) == (0, "")
+    assert used.sandbox.requests[-1].params["from"] == oldest_ms - MARGIN_MS
     document = ended.document
     assert (document["repaired"], document["journal"]) == (True, str(used.folder / FILE_NAME))
     (kept,) = used.folder.glob(f"{FILE_NAME}.damaged-*")

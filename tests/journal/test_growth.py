@@ -116,6 +116,7 @@ IN_THE_BACKGROUND: dict[str, Callable[[Journal], object]] = {
 FOR_PEOPLE: dict[str, Callable[[Journal], object]] = {
     "thirty payments": lambda journal: journal.payments(most=30),
     "an hour's payments": newest_hour,
+    "the time of the oldest payment": Journal.oldest_ms,
     "live cancellations for people": Journal.live_cancellations,
     "confirming cancellations": Journal.confirming_cancellations,
     "live fiscal links for people": Journal.live_fiscal_links,
