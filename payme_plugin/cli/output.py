@@ -169,6 +169,19 @@ def document_of(row: object, names: str, **values: object) -> dict[str, object]:
 
 def echo_document(document: object) -> None:
     """Print ``document`` as JSON, without escapes if stdout can take every letter. It raises as ``echo`` does."""
+    echo(Styled(_json(document)))
+
+
+def echo_documents(documents: Iterable[object]) -> None:
+    """Print a list as ``echo_document`` does, but one member at a time: a journal of years has a million."""
+    line = "["
+    for document in documents:
+        echo(Styled(line))
+        line = _json([document]).removeprefix("[\n").removesuffix("\n]") + ","
+    echo(Styled("[]" if line == "[" else f"{line[:-1]}\n]"))
+
+
+def _json(document: object) -> str:
     import json  # noqa: PLC0415 - not for `payme --version`
 
     text = json.dumps(document, ensure_ascii=False, indent=2)
@@ -177,7 +190,7 @@ def echo_document(document: object) -> None:
         text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         text = json.dumps(document, indent=2)
-    echo(Styled(text))
+    return text
 
 
 def echo_table(columns: Sequence[str], rows: Iterable[Sequence[Message | str]], *, right: Iterable[int]) -> None:

@@ -59,7 +59,7 @@ def status(
         if reader is not None and found == limit and not options.json:
             found = reader.count_payments(since_ms=since_ms, states=states)
     if options.json:
-        output.echo_document([_payment_document(row) for row in shown])
+        output.echo_documents(map(_payment_document, shown))
     elif not shown:
         echo(message("cli.no_payments" if is_empty else "cli.no_such_payments", path=folder))
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.cli import files, status
-from payme_plugin.cli.output import style
+from payme_plugin.cli.output import echo_document, echo_documents, style
 from payme_plugin.sandbox import CancelPlan, FaultKind, InjectedFault
 from payme_plugin.till import reference_identity
 from tests.command.conftest import KEY, LACKING, OTHER_TILL, payme, payme_process
@@ -253,3 +253,22 @@ def test_an_internal_error_makes_no_log_in_another_hosts_folder(
         ["Internal error (NameError in status). The outcome was not reported: run `payme status`."],
     )
     assert shop.files() == before
+
+
+@pytest.mark.parametrize("documents", [[], [{"id": BAD_ID}], [{"id": "p1", "rows": [1]}, {"id": "p2"}, {"id": "p3"}]])
+def test_a_list_is_printed_member_by_member_as_the_same_document(
+    capsys: pytest.CaptureFixture[str], documents: list[object]
+) -> None:
+    before: list[str] = []
+
+    def members() -> Iterator[object]:
+        for each in documents:
+            before.append(capsys.readouterr().out)
+            yield each
+
+    echo_documents(members())
+    printed = "".join([*before, capsys.readouterr().out])
+    echo_document(documents)
+
+    assert printed == capsys.readouterr().out
+    assert ('"p1"' in "".join(before)) is (len(documents) == 3), "before the last one was asked for"
