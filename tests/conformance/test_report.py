@@ -75,8 +75,8 @@ def test_a_duty_whose_check_an_earlier_failure_about_the_payment_hides_is_missed
 def test_a_hook_that_is_called_while_another_one_runs_is_noted() -> None:
     watch = Watch("a play")
     watch.begin_run()
-    for hook, thread in (("on_start", 1), ("on_ready", 2)):
-        watch.entered(Call(hook=hook, moment="entry", thread=thread, arguments=(), result=None))
+    for hook, thread, arguments in (("on_start", 1, ("till-1", "/data")), ("on_ready", 2, ())):
+        watch.entered(Call(hook=hook, moment="entry", thread=thread, arguments=arguments, result=None))
 
     assert [each.breach for each in watch.failures] == [duties.SIDE_BY_SIDE]
 

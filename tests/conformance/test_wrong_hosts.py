@@ -110,6 +110,22 @@ SEVEN = {
 }
 
 OTHERS = {
+    "has another identity after a restart": Wrong(
+        (
+            ('    identity = "till-1"', '    identity = f"till-{os.getpid()}"'),
+            ("import json\n", "import json\nimport os\n"),
+        ),
+        plays.failing_start,
+        (duties.IDENTITY_CHANGED,),
+    ),
+    "has another data folder after a restart": Wrong(
+        (
+            ('return start["plugin_folder"]', "return f\"{start['plugin_folder']}/{os.getpid()}\""),
+            ("import json\n", "import json\nimport os\n"),
+        ),
+        plays.failing_start,
+        (duties.IDENTITY_CHANGED,),
+    ),
     "does not store the payment first": Wrong(
         (("settle()\nprint(json", "book.execute(\"DELETE FROM sale WHERE state = 'pending'\")\nsettle()\nprint(json"),),
         plays.failing_start,
@@ -158,6 +174,21 @@ OTHERS = {
         plays.a_quiet_day,
         (duties.WRONG_STATE,),
     ),
+    "stores a part of the record": Wrong(
+        (
+            (
+                "data=json.dumps(dict(result.payment.data))",
+                'data=json.dumps({"plugin": "payme", "receipt_id": result.payment.data["receipt_id"]})',
+            ),
+        ),
+        plays.a_quiet_day,
+        (duties.RECORD_CHANGED,),
+    ),
+    "cancels without the record": Wrong(
+        (("CancelRequest(payment=record_of(sale)", 'CancelRequest(payment=record_of({**dict(sale), "data": None})'),),
+        plays.a_quiet_day,
+        (duties.RECORD_CHANGED,),
+    ),
     "ends a pending sale": Wrong(
         (("    elif status is not PaymentStatus.PENDING:\n", "    else:\n"),),
         plays.without_a_result,
@@ -175,6 +206,11 @@ OTHERS = {
             ),
         ),
         plays.acknowledgements,
+        (duties.NOT_REPORTED,),
+    ),
+    "reports a closed receipt without its payments": Wrong(
+        (("on_receipt_closed(receipt_of(sale, payments=(record_of(sale),)))", "on_receipt_closed(receipt_of(sale))"),),
+        plays.a_quiet_day,
         (duties.NOT_REPORTED,),
     ),
     "refunds what is forbidden": Wrong(

@@ -10,6 +10,7 @@ class Duty(Enum):
     """A duty; its value names it in reports."""
 
     LOADING = "loading"
+    IDENTITY = "identity"
     ALIVE = "alive"
     READY = "ready"
     ONE_HOOK = "one-hook"
@@ -17,6 +18,7 @@ class Duty(Enum):
     STORED_FIRST = "stored-first"
     REPEAT = "repeat-payment"
     PAID_ONLY = "paid-only"
+    RECORD = "record"
     PENDING = "pending"
     ACKNOWLEDGE = "acknowledge"
     ACKNOWLEDGE_AGAIN = "acknowledge-again"
@@ -44,6 +46,7 @@ _REVERSALS = "Cancels and refunds"
 
 PLAYED: dict[Duty, Played] = {
     Duty.LOADING: Played("the plugin is loaded by its entry point", "How plugins are loaded"),
+    Duty.IDENTITY: Played("identity and data folder at every start", "What the host offers"),
     Duty.ALIVE: Played("every command is answered, whatever fails", "What PosPlugins returns"),
     Duty.READY: Played("starts after kills; on_ready and repeats fail", _START),
     Duty.ONE_HOOK: Played("hooks are never called side by side", "Threads and time"),
@@ -51,6 +54,7 @@ PLAYED: dict[Duty, Played] = {
     Duty.STORED_FIRST: Played("kills in on_payment and on_payment_recorded", "Payments"),
     Duty.REPEAT: Played("kills, HookFailed and PENDING at on_payment", _START),
     Duty.PAID_ONLY: Played("buyers who pay or not, network faults", "Payments"),
+    Duty.RECORD: Played("records of PAID sales at every later hook", "Payments"),
     Duty.PENDING: Played("a payment without a result over two starts", "Payments"),
     Duty.ACKNOWLEDGE: Played("each sale that is PAID", _ACKNOWLEDGEMENT),
     Duty.ACKNOWLEDGE_AGAIN: Played("on_payment_recorded fails, its answer is lost", _ACKNOWLEDGEMENT),
@@ -85,6 +89,11 @@ NOT_LOADED = Breach(
     Duty.LOADING,
     "The host did not call the plugin that the kit put in front of sys.path.",
     "Load plugins with PosPlugins.load_entry_points, by a Python that reads PYTHONPATH, and then call on_start.",
+)
+IDENTITY_CHANGED = Breach(
+    Duty.IDENTITY,
+    "Host.identity or Host.data_dir was another one after a restart; the plugin then does not find its own payments.",
+    "Return the same name and the same folder at every start of a till.",
 )
 FAILED = Breach(
     Duty.ALIVE,
@@ -148,6 +157,12 @@ WRONG_STATE = Breach(
 NO_PAYMENT = Breach(
     Duty.PAID_ONLY, "The host did not call on_payment for a sale.", "Call on_payment when the tender is selected."
 )
+RECORD_CHANGED = Breach(
+    Duty.RECORD,
+    "The host passed another PaymentRecord to a hook than the one that on_payment returned with PAID.",
+    "Store all four fields of PaymentResult.payment, with the whole data, and pass them unchanged: without them the "
+    "plugin can't return the money once its own journal is lost.",
+)
 PENDING_ENDED = Breach(
     Duty.PENDING,
     "The host ended a sale whose payment has no result: after PENDING or HookFailed it must stay as it is.",
@@ -165,8 +180,9 @@ NOT_ACKNOWLEDGED_AGAIN = Breach(
 )
 NOT_REPORTED = Breach(
     Duty.RECEIPT_CLOSED,
-    "The host closed a receipt and did not call on_receipt_closed until it returned.",
-    "Call on_receipt_closed after the receipt has closed, and again at every start until it returns.",
+    "The host closed a receipt and did not call on_receipt_closed, with the receipt's payments, until it returned.",
+    "Call on_receipt_closed after the receipt has closed, and again at every start until it returns. Receipt.payments "
+    "has the payments that the receipt was paid with.",
 )
 WRONG_VETO = Breach(
     Duty.IS_RECORDED,

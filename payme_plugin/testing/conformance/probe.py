@@ -115,7 +115,8 @@ class Probe:
     def on_start(self, host: Host) -> None:
         """Start the plugin."""
         self._line.host = host
-        self._call("on_start", lambda: real.on_start(host))
+        place = [_shown(lambda: host.identity), _shown(lambda: host.data_dir("payme"))]
+        self._call("on_start", lambda: real.on_start(host), *place)
 
     @hookimpl
     def payment_types(self) -> list[PaymentType]:
@@ -175,6 +176,14 @@ class Probe:
     def on_stop(self) -> None:
         """Stop the plugin."""
         self._call("on_stop", real.on_stop)
+
+
+def _shown(ask: Callable[[], object]) -> str:
+    """Return what the host answers, or that it raises."""
+    try:
+        return str(ask())
+    except Exception as error:  # noqa: BLE001 - whatever the host raises is its answer
+        return f"raised {type(error).__name__}"
 
 
 def _shift_clock(seconds: float) -> None:

@@ -69,7 +69,7 @@ class Call:
         hook: its name.
         moment: ``entry``, ``exit`` or ``raised``.
         thread: the thread that called it.
-        arguments: its arguments as documents, without ``host`` and ``ui``.
+        arguments: its arguments as documents, without ``ui``; the host's name and data folder in place of ``host``.
         result: its result as a document.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from hookspecs import (
@@ -24,7 +24,7 @@ from payme_plugin.testing.conformance.duties import Breach, Duty
 from payme_plugin.testing.conformance.protocol import STANDS, SaleState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from hookspecs import Slip
     from payme_plugin.testing.conformance.process import Call
@@ -179,13 +179,16 @@ class Watch:
         self.run = _Run()
         self.play = play
         self._printed: Counter[tuple[str, ...]] = Counter()
+        self._place: tuple[str, ...] = ()
+        self._has_moved = False
 
     def check(self, holds: bool, breach: Breach, payment: Payment | None = None, detail: str = "") -> bool:
         """Count a check, note a failure if it does not hold, and return whether it does.
 
-        What may follow from an earlier failure about the same payment is neither counted nor noted, but hidden.
+        What may follow from an earlier failure about the same payment, or from another name or data folder of the host,
+        is neither counted nor noted, but hidden.
         """
-        if not holds and payment is not None and payment.is_broken:
+        if not holds and (self._has_moved or (payment is not None and payment.is_broken)):
             self.hidden.add(breach.duty)
             return holds
         self.checks[breach.duty] += 1
@@ -223,17 +226,18 @@ class Watch:
         self._check_order(call)
         if call.hook == "on_start":
             run.is_started = True
+            self._check_place(call.arguments)
         elif call.hook == "on_ready":
             self._ready_entered()
         elif call.hook == "on_payment":
             self._payment_entered(structure(PaymentRequest, call.arguments[0], "request"))
         elif call.hook == "on_cancel":
-            payment = self._payment(structure(CancelRequest, call.arguments[0], "request").payment)
+            payment = self._passed(structure(CancelRequest, call.arguments[0], "request").payment, call.hook)
             payment.cancel = Reversal(run=run.number)
         elif call.hook in {"validate_refund", "on_full_refund"}:
             self._refund_entered(call.hook, structure(RefundRequest, call.arguments[0], "request"))
         else:
-            for payment in self._acknowledged(call):
+            for payment in [self._passed(record, call.hook) for record in _acknowledged(call)]:
                 payment.has_tried, payment.is_stored = True, True
                 payment.must_repeat = False
 
@@ -251,6 +255,13 @@ class Watch:
         for paid in self.payments.values():
             paid.is_stored = paid.is_stored or paid.status is PaymentStatus.PAID
 
+    def _check_place(self, place: tuple[str, ...]) -> None:
+        """Check that the host has the name and the data folder of its earlier starts."""
+        former, self._place = self._place, place
+        changes = [f"{old} became {new}" for old, new in zip(former, place, strict=False) if old != new]
+        if not self.check(not changes, duties.IDENTITY_CHANGED, detail=", ".join(changes)):
+            self._has_moved = True
+
     def left(self, call: Call, *, failed: bool) -> None:
         """Note what the host got from a hook: its result, or HookFailed."""
         self.run.running.pop(call.hook, None)
@@ -260,7 +271,7 @@ class Watch:
             self._payment_left(structure(PaymentRequest, call.arguments[0], "request"), call.result, failed=failed)
         elif call.hook in {"on_cancel", "on_full_refund"}:
             self._reversal_left(call, failed=failed)
-        for payment in self._acknowledged(call):
+        for payment in map(self._payment, _acknowledged(call)):
             if failed:
                 payment.failed_in, payment.is_disturbed = self.run.number, True
             else:
@@ -271,14 +282,14 @@ class Watch:
         known = Payment(payment_id=record.payment_id, amount=record.amount, run=0, is_lost=True)
         return self.payments.setdefault(record.payment_id, known)
 
-    def _acknowledged(self, call: Call) -> Iterator[Payment]:
-        """Yield the payments that a hook acknowledges."""
-        if call.hook == "on_payment_recorded":
-            yield self._payment(structure(PaymentRecord, call.arguments[0], "record"))
-        elif call.hook == "on_receipt_closed":
-            receipt = structure(Receipt, call.arguments[0], "receipt")
-            if receipt.kind is ReceiptKind.SALE:
-                yield from map(self._payment, receipt.payments)
+    def _passed(self, record: PaymentRecord, hook: str) -> Payment:
+        """Check that a hook gets the record that came with PAID, and return the payment."""
+        payment = self._payment(record)
+        if payment.status is PaymentStatus.PAID and payment.record is not None:
+            told, given = asdict(payment.record), asdict(record)
+            changed = ", ".join(name for name in told if given[name] != told[name])
+            self.check(not changed, duties.RECORD_CHANGED, payment, f"{hook} got another {changed}")
+        return payment
 
     def _payment_entered(self, request: PaymentRequest) -> None:
         known = self.payments.get(request.payment_id)
@@ -332,7 +343,7 @@ class Watch:
     def _refund_entered(self, hook: str, request: RefundRequest) -> None:
         if request.payment is None:
             return
-        payment = self._payment(request.payment)
+        payment = self._passed(request.payment, hook)
         begun = payment.refund
         if begun is not None and begun.status is None:
             self.check(begun.refund_id == request.refund_id, duties.REFUND_ID_CHANGED, payment)
@@ -443,3 +454,13 @@ class Watch:
             count = self._printed[slip.lines]
             enough = count >= slip.copies if payment.is_disturbed else count == slip.copies
             self.check(enough, duties.NOT_PRINTED, payment, f"{count} instead of {slip.copies} copies, due {due}")
+
+
+def _acknowledged(call: Call) -> tuple[PaymentRecord, ...]:
+    """Return the records of the payments that a hook acknowledges."""
+    if call.hook == "on_payment_recorded":
+        return (structure(PaymentRecord, call.arguments[0], "record"),)
+    if call.hook != "on_receipt_closed":
+        return ()
+    receipt = structure(Receipt, call.arguments[0], "receipt")
+    return receipt.payments if receipt.kind is ReceiptKind.SALE else ()
