@@ -213,6 +213,16 @@ OTHERS = {
         plays.a_quiet_day,
         (duties.NOT_REPORTED,),
     ),
+    "annuls an open sale at a start without on_cancel": Wrong(
+        (
+            (
+                "settle()\nprint(json",
+                "book.execute(\"UPDATE sale SET state = 'annulled' WHERE state = 'open'\")\nsettle()\nprint(json",
+            ),
+        ),
+        plays.acknowledgements,
+        (duties.NO_CANCEL,),
+    ),
     "refunds what is forbidden": Wrong(
         (("None if plugins.validate_refund(request) else ", ""),),
         plays.results_of_reversals,
@@ -292,6 +302,20 @@ def test_slips_that_are_not_printed_are_named_with_when_they_are_due(
 
     assert {failure.breach for failure in report.failures} == {duties.NOT_PRINTED}, str(report)
     assert {failure.detail.partition(" copies, ")[2] for failure in report.failures} == details
+
+
+def test_a_play_that_the_plugin_ends_with_its_refusal_is_reported_with_the_words_for_the_cashier(
+    host: Callable[..., tuple[str, ...]],
+) -> None:
+    changes = (
+        ("receipt=receipt_of(sale), qr_code", "receipt=receipt_of(sale, payments=(record_of(sale),)), qr_code"),
+        ('    identity = "till-1"', '    identity, language = "till-1", "en"'),
+    )
+    report = HostConformance(host(*changes), plays=(plays.a_quiet_day,)).run()
+
+    (failure,) = report.failures
+    assert failure.breach == duties.NOT_PLAYED
+    assert failure.detail.startswith("The amount is more than the receipt still owes")
 
 
 @pytest.mark.conformance

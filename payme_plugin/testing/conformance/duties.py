@@ -266,5 +266,6 @@ WRONG_AMOUNT = Breach(
 NOT_PLAYED = Breach(
     Duty.ALIVE,
     "A play could not be finished, because a sale that its buyer paid was not PAID.",
-    "Pass `code` as PaymentRequest.qr_code, and the settings and folders of the first line to the plugin.",
+    "Pass `code` as PaymentRequest.qr_code, and the settings and folders of the first line to the plugin. The message "
+    "below is the plugin's for the cashier.",
 )

@@ -117,7 +117,7 @@ class HostConformance:
             try:
                 play(stage, random.Random(f"{self._seed} {play.__name__}"))  # noqa: S311 - a run can be repeated
             except NotPlayed:
-                stage.watch.check(bool(stage.watch.failures), duties.NOT_PLAYED)
+                stage.watch.check(bool(stage.watch.failures), duties.NOT_PLAYED, detail=stage.watch.last_message)
             except ProtocolFailed:
                 raise
             except HostFailed as failure:

@@ -168,6 +168,7 @@ class Watch:
         reused: those whose id the host used for another payment.
         run: the host's present process.
         play: what is being played, for reports.
+        last_message: what the last result of ``on_payment`` says to the cashier.
     """
 
     def __init__(self, play: str) -> None:
@@ -178,6 +179,7 @@ class Watch:
         self.reused: list[Payment] = []
         self.run = _Run()
         self.play = play
+        self.last_message = ""
         self._printed: Counter[tuple[str, ...]] = Counter()
         self._place: tuple[str, ...] = ()
         self._has_moved = False
@@ -337,7 +339,7 @@ class Watch:
         told = structure(PaymentResult, result, "result")
         if payment.status is not PaymentStatus.PAID:
             payment.sale_slips = told.slips
-        payment.status = told.status
+        payment.status, self.last_message = told.status, told.message
         payment.record = told.payment or payment.record
 
     def _refund_entered(self, hook: str, request: RefundRequest) -> None:
@@ -402,8 +404,10 @@ class Watch:
             self.check(False, duties.READY_EARLY, self.payments[payment_id], late[payment_id])
         for payment in self.payments.values():
             if payment.has_tried and payment.status is PaymentStatus.PAID:
-                is_known = payment.is_over or payment.open_reversal or listed.get(payment.payment_id) in STANDS
-                self.check(bool(is_known), duties.PAID_NOT_STORED, payment)
+                state = listed.get(payment.payment_id)
+                is_known = payment.is_over or payment.open_reversal or state in STANDS
+                lost = duties.NO_CANCEL if state is SaleState.ANNULLED else duties.PAID_NOT_STORED
+                self.check(bool(is_known), lost, payment)
         is_waiting = False
         for payment_id, hook in owed.items():
             payment = self.payments[payment_id]
