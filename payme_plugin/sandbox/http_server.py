@@ -161,6 +161,8 @@ class _Connection(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers:
             return self.send_error(411, "send the body with Content-Length")
+        if len(self.headers.get_all("Content-Length", [])) > 1:
+            return self.send_error(400, "Content-Length is given twice")
         if not (length.isascii() and length.isdigit()):
             return self.send_error(400, "Content-Length is not a number")
         if len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:

@@ -56,7 +56,7 @@ class BankError(Exception):
 
     Attributes:
         code: the server's code, negative.
-        data: what the server adds: the name of the faulty parameter or method, or ``None``.
+        data: what the server adds: the name of the faulty parameter or method, a reason, or ``None``.
     """
 
     def __init__(self, code: int, data: str | None = None) -> None:
@@ -100,10 +100,10 @@ def read_object(body: bytes) -> dict[str, object]:
         text = body.decode("utf-8")
         document = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique)
         _check_depth(document)
-    except (ValueError, RecursionError):
-        raise BankError(ErrorCode.PARSE_ERROR) from None
+    except (ValueError, RecursionError) as error:
+        raise BankError(ErrorCode.PARSE_ERROR, str(error)) from None
     if not isinstance(document, dict):
-        raise BankError(ErrorCode.INVALID_REQUEST)
+        raise BankError(ErrorCode.INVALID_REQUEST, "the body must be one JSON object")
     return document
 
 
