@@ -71,6 +71,19 @@ def test_a_right_host_of_another_style_breaks_no_duty(host: Callable[..., tuple[
     assert report.kills >= 20
 
 
+@pytest.mark.conformance
+def test_a_right_host_that_is_killed_while_it_acknowledges_an_earlier_sale_again_breaks_no_duty(
+    host: Callable[..., tuple[str, ...]],
+) -> None:
+    changes = (
+        ("(state IN ('open', 'closed') AND NOT recorded)", "state IN ('open', 'closed')"),
+        ('{"open", "closed"} and not sale["recorded"]:', '{"open", "closed"}:'),
+    )
+    report = HostConformance(host(*changes), plays=(plays.kills_in_a_sale,)).run()
+
+    assert report.failures == (), str(report)
+
+
 def test_the_test_of_the_page_is_one_that_pytest_runs() -> None:
     test, _ = (block.text for block in blocks("docs/conformance.md") if block.language == "python")
     names: dict[str, object] = {}

@@ -139,13 +139,16 @@ def _until_killed(stage: Stage, operation: Callable[[], object], hook: str = "",
 
 
 def _killed_in_sale(stage: Stage, hook: str, moment: str) -> Payment:
-    """Kill the host at a hook of a sale and return the payment."""
+    """Kill the host at a hook of a sale and return the payment.
+
+    A host that acknowledges earlier payments again before a sale may be killed there; then it is the last of those.
+    """
     before = set(stage.watch.payments)
     _until_killed(stage, stage.sell, hook, moment)
     new = [payment for payment_id, payment in stage.watch.payments.items() if payment_id not in before]
-    if not new:
+    if not new and hook == "on_payment":
         raise NotPlayed
-    return new[-1]
+    return (new or list(stage.watch.payments.values()))[-1]
 
 
 def results_of_reversals(stage: Stage, _: random.Random) -> None:
