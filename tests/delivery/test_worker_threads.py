@@ -465,11 +465,11 @@ def test_the_stop_ends_a_look_at_all_rows_that_runs(
     begun, ended = threading.Event(), list[str]()
 
     def long_look(background: Background, processor: CancellationProcessor) -> None:
-        begun.set()
-        numbers = "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 100000000)"
+        numbers = "WITH RECURSIVE number(n) AS (SELECT has_begun() UNION ALL SELECT n + 1 FROM number LIMIT 100000000)"
         query = f"{numbers} SELECT count(*) FROM number"  # noqa: S608 - our own text
         try:
             with processor.journal.reading() as connection:
+                connection.create_function("has_begun", 0, begun.set)
                 connection.execute(query).fetchone()
         except Unavailable as error:
             ended.append(str(error))
