@@ -62,6 +62,7 @@ _YIELD_S = 1.0
 _LOOK_SHARE = 100
 """A look at 10,000 live rows takes 6 ms, in which a sale may wait for the processor, and one at a million takes
 seconds: no more than a hundredth of the time is spent on looks."""
+_LOOK_AFTER_FAULT_S = 20.0
 _LONGEST_LOOK_PAUSE_S = 600.0
 """A look may be long for another reason, e.g. because the host was slow to show a notice."""
 
@@ -279,30 +280,34 @@ class Background:
         fault = self._storage.fault()
         if fault is not None:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
-        processor, began_at = self.processor(), self._clock.monotonic()
+        processor = self.processor()
         self._notify_busy_lease(processor)
-        if began_at >= self._look_again_at:
-            try:
-                self._notify_cancellations(processor)
-            finally:
-                ended_at = self._clock.monotonic()
-                pause_s = min((_LOOK_SHARE - 1) * (ended_at - began_at), _LONGEST_LOOK_PAUSE_S)
-                self._look_again_at = ended_at + pause_s
+        self._notify_deliveries(processor)
         self.reconciler.do_housekeeping(self.texts, is_ready=self._is_ready and self._leader.is_leader)
+        began_at = self._clock.monotonic()
+        if began_at >= self._look_again_at and not self._worker.has_stopped:
+            self._look_again_at = began_at + _LOOK_AFTER_FAULT_S
+            self._notify_cancellations(processor)
+            ended_at = self._clock.monotonic()
+            pause_s = min((_LOOK_SHARE - 1) * (ended_at - began_at), _LONGEST_LOOK_PAUSE_S)
+            self._look_again_at = ended_at + pause_s
 
-    def _notify_cancellations(self, processor: CancellationProcessor) -> None:
-        """Show what keeps money from its return: a missing key, the wrong server, age, or nothing but the wait."""
-        rows, merchants = processor.cancellations, self.merchants()
+    def _notify_deliveries(self, processor: CancellationProcessor) -> None:
+        """Show what the last deliveries met: a broker that refuses, fiscal receipts given up, the wrong server."""
         relay = self.relay()
         self._notify(_BROKER_NOTICE, Text.NOTICE_BROKER, relay is not None and relay.needs_operator)
         self._notify(_LINKS_NOTICE, Text.NOTICE_FISCAL_LINKS_ENDED, processor.links_ended)
-        if merchants is not None:
-            missing = sorted(rows.accounts() - merchants.keys())
-            self._notify(_KEY_NOTICE, Text.NOTICE_KEY_MISSING, len(missing), pos_id="".join(missing[:1]))
         unknown_at = list(processor.unknown_at.values())
         made_at, asked_at = unknown_at[0] if unknown_at else ("", "")
         count = len(unknown_at)
         self._notify(_UNKNOWN_NOTICE, Text.NOTICE_RECEIPT_UNKNOWN, count, made_at=made_at, asked_at=asked_at)
+
+    def _notify_cancellations(self, processor: CancellationProcessor) -> None:
+        """Look at all live rows; show what keeps money from its return: a missing key, age, or only the wait."""
+        rows, merchants = processor.cancellations, self.merchants()
+        if merchants is not None:
+            missing = sorted(rows.accounts() - merchants.keys())
+            self._notify(_KEY_NOTICE, Text.NOTICE_KEY_MISSING, len(missing), pos_id="".join(missing[:1]))
         self._notify(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, rows.held(Hold.OLD))
         live, oldest, reopened = rows.backlog()
         self._notify(_REOPENED_NOTICE, Text.NOTICE_CANCELLATIONS_REOPENED, reopened)
@@ -320,10 +325,10 @@ class Background:
 
     def abort_requests(self) -> None:
         """Abort the worker's running request or query and send no other request."""
-        self._relays.close()
-        self._clients.close()
         if self._processor is not None:
             self._processor.journal.interrupt()
+        self._relays.close()
+        self._clients.close()
 
     def is_recorded(self, payment_id: str) -> bool | None:
         """Return the host's answer; None if another till, with sales of its own, is the leader.

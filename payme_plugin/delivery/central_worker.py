@@ -3,7 +3,7 @@
     what Payme says about the receipt          what follows
     50 for the first time                      an outcome for the till; the same message again in ten minutes
     50 for the second time                     an outcome for the till; no further message
-    unknown receipt, or the key is refused     the next attempt as below; the 20th time in a row the message is parked
+    unknown receipt, or the key is refused     the next attempt as below; the 20th time the message is parked
     anything else, or a fault of the plugin    the next attempt in 5 s, 30 s, 2 min, then every 15 min, for ever
 
 What follows is published and confirmed before the message is acknowledged, so a crash in between repeats the attempt.
@@ -64,9 +64,9 @@ HEARTBEAT_S = 60
 """Longer than an attempt, during which its connection is not read."""
 
 _MOST_UNKNOWN = 20
-"""Attempts in a row after which the message of a receipt that Payme does not know is parked: after four hours.
+"""Attempts after which the message of a receipt that Payme does not know is parked: after four hours.
 
-Others don't count: after a long outage, one wrong answer would park every message.
+Attempts without an answer don't count: after a long outage, one wrong answer would park every message.
 """
 
 _SLOW_S = 1.0
@@ -270,7 +270,7 @@ class CentralWorker:
         if outcome is StepOutcome.DONE:
             self._publish_outcome(broker, message)
             return
-        unknown = message.unknown_attempts + 1 if outcome is StepOutcome.UNKNOWN else 0
+        unknown = 0 if outcome is StepOutcome.ACCEPTED else message.unknown_attempts + (outcome is StepOutcome.UNKNOWN)
         if unknown >= _MOST_UNKNOWN:
             self._park(broker, received, ParkReason.UNKNOWN_RECEIPT, explanation)
         else:

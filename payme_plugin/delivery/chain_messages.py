@@ -70,7 +70,7 @@ class Queues:
     """The queues of one chain.
 
     Attributes:
-        work: the cancellations to carry out.
+        work: the cancellations to deliver.
         delays_s: the pauses between two attempts, in seconds, growing.
         confirming_s: the pause before Payme is asked a second time; more than ten minutes.
     """
@@ -121,7 +121,7 @@ class ChainMessage:
         created_at: when the row was written, Unix milliseconds.
         begun_at: when it had begun.
         attempts: attempts of central workers without success.
-        unknown_attempts: how many of the last ones in a row met an unknown receipt or a refused key.
+        unknown_attempts: how many met an unknown receipt or a refused key, since Payme last was cancelling (21).
         confirmed_at: when a central worker first heard cancelled (50) from Payme, or None.
     """
 

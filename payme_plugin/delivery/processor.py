@@ -172,7 +172,7 @@ class CancellationProcessor:
                 current = self.journal.cancellation(row.cancellation_id)
                 if current is None or current.ended_at is not None:
                     return StepOutcome.DONE
-                if current.confirmed_at is not None and row.confirmed_at is None:  # by another process meanwhile
+                if (current.confirmed_at is None) is not (row.confirmed_at is None):  # by another process meanwhile
                     return StepOutcome.DONE
                 if relay is not None and (outcome := self._hand_over(current, relay, is_recorded)) is not None:
                     return outcome

@@ -147,6 +147,7 @@ class Worker:
     def _make_checkpoint(self, processor: CancellationProcessor) -> None:
         """Make a checkpoint once a minute and after 32 rows, because else a sale's commit would make it."""
         if self._rows_since_checkpoint >= _ROWS_TO_CHECKPOINT or self._clock.monotonic() >= self._checkpoint_at:
+            self._delivery.yield_to_sale()
             processor.journal.checkpoint()
             self._rows_since_checkpoint = 0
             self._checkpoint_at = self._clock.monotonic() + _CHECKPOINT_AFTER_S
@@ -160,6 +161,8 @@ class Worker:
             if relay is not former:
                 relay.listen(processor.cancellations.recall())
             for outcome in relay.outcomes():
+                if self._stopping.is_set():  # a till that starts asks Payme about what it had handed over
+                    break
                 with _logged(f"the outcome of cancellation {outcome.cancellation_id}"):
                     processor.take_outcome(outcome)
         return relay

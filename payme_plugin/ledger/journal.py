@@ -69,6 +69,7 @@ class Journal(JournalReader):
         self.before_writing: Callable[[], None] | None = None
         self._short_until_s = float("-inf")
         self._busy_timeout_ms = BUSY_TIMEOUT_MS
+        self._is_writing = False
         try:
             self._fingerprint_key = self._read_fingerprint_key()
             self.files = FileIdentity(path)
@@ -335,6 +336,7 @@ class Journal(JournalReader):
             if timeout_ms != self._busy_timeout_ms:
                 connection.execute(f"PRAGMA busy_timeout = {timeout_ms}").fetchall()
                 self._busy_timeout_ms = timeout_ms
+            self._is_writing = True
             try:
                 with transaction(connection):
                     yield connection
@@ -342,6 +344,13 @@ class Journal(JournalReader):
                 if timeout_ms == BUSY_TIMEOUT_MS:
                     self._short_until_s = self._clock.monotonic() + BUSY_TIMEOUT_MS / 1000
                 raise
+            finally:
+                self._is_writing = False
+
+    def interrupt(self) -> None:
+        """End a query of another thread, which raises ``Unavailable`` there; what writes goes on."""
+        if not self._is_writing:
+            super().interrupt()
 
     def _read_fingerprint_key(self) -> bytes:
         try:

@@ -216,9 +216,9 @@ class JournalReader:
         return self.one(CancellationRow, "SELECT * FROM cancellation WHERE cancellation_id = ?", cancellation_id)
 
     def interrupt(self) -> None:
-        """End a query of another thread, which raises ``Unavailable`` there; a transaction goes on."""
+        """End a query of another thread, which raises ``Unavailable`` there."""
         with suppress(sqlite3.ProgrammingError):  # it is closed
-            if not self._is_inherited() and not self._connection.in_transaction:
+            if not self._is_inherited():
                 self._connection.interrupt()
 
     def close(self, *, inherited: bool = False) -> None:

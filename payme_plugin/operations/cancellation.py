@@ -64,7 +64,7 @@ class StepOutcome(Enum):
     LATER = "later"
     """Nothing is known yet."""
     REOPENED = "reopened"
-    """Payme has taken its "cancelled" (50) back: the row is an ordinary one again, and the next step cancels."""
+    """Payme has taken its "cancelled" (50) back: the row is an ordinary one again, and due."""
     BLOCKED = "blocked"
     """Not delivered, because the settings lack the key of its merchant account."""
     HELD = "held"

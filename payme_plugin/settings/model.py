@@ -144,7 +144,7 @@ class Settings:
         cancel_accepted_is_done: whether state 21 counts as done.
         queue_url: the broker's address, which may hold a password, or an empty string.
         keep_days: days that finished payments stay in the journal.
-        run_worker: whether a thread of this process carries out cancellations.
+        run_worker: whether a thread of this process delivers cancellations.
         early_polling: whether the first polls do not wait for ``frequency_ms``.
         former_accounts: merchant accounts whose payments may still be returned.
         conf_file: the settings file that was looked for.

@@ -100,7 +100,7 @@ def test_without_a_usable_answer_the_next_attempt_is_published_as_an_ordinary_on
     with chain.worker():
         assert moved_on(chain, LATER)
 
-    assert chain.take(LATER) == replace(message, attempts=1, confirmed_at=None)
+    assert chain.take(LATER) == replace(message, attempts=1, unknown_attempts=19, confirmed_at=None)
 
 
 def test_the_pauses_grow_and_a_message_without_an_answer_is_never_parked(chain: Chain) -> None:
@@ -116,7 +116,7 @@ def test_the_pauses_grow_and_a_message_without_an_answer_is_never_parked(chain: 
 
 
 @pytest.mark.parametrize(("unknown_attempts", "is_parked"), [(18, False), (19, True)])
-def test_a_receipt_that_payme_does_not_know_twenty_times_in_a_row_is_parked_however_often_there_was_no_answer_before(
+def test_a_receipt_that_payme_does_not_know_twenty_times_is_parked_however_often_there_was_no_answer_before(
     chain: Chain, unknown_attempts: int, is_parked: bool
 ) -> None:
     (message,) = chain.owe(chain.a)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -164,6 +165,22 @@ def test_more_than_ten_are_a_notice_at_once_which_counts_as_they_go(till: Hooked
         till.background.processor().cancellations.end(row, End.CLOSED, "paid (4)", closed_reason="settled")
     till.work(1)
     assert WAIT not in till.host.notices
+
+
+def test_a_look_that_fails_is_repeated_after_20_s(till: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def failing_look(_: object) -> None:
+        looks.append(till.clock.monotonic())
+        raise KeyError
+
+    monkeypatch.setattr(till.background, "_notify_cancellations", failing_look)
+    for _ in range(41):
+        with suppress(KeyError):
+            till.background.do_housekeeping()
+        till.clock.sleep(1)
+
+    assert [later - earlier for earlier, later in pairwise(looks)] == [20, 20]
 
 
 def test_a_look_at_very_many_rows_takes_a_hundredth_of_the_time_at_most(

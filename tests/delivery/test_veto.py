@@ -243,6 +243,19 @@ def test_when_payme_takes_its_cancelled_back_the_host_is_asked_before_the_cancel
     assert (till.row().state, till.live()) == (PaymentState.RECORDED, [])
 
 
+def test_a_copy_from_before_another_process_reopened_the_row_cancels_nothing(till: HookedWorld) -> None:
+    leave_orphan(till)
+    till.paymego.change(CHECK, result({"state": 50}))
+    till.work()
+    till.clock.sleep(700)
+    (copy,) = till.journal.confirming_cancellations()
+    assert till.step(copy) is StepOutcome.REOPENED
+
+    assert till.step(copy) is StepOutcome.DONE
+
+    assert (till.paymego.count(CANCEL), [row.due_at for row in till.live()]) == (0, [till.clock.wall_ms()])
+
+
 # Who can't ask the till goes by its last answer.
 
 

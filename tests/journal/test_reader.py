@@ -187,3 +187,18 @@ def test_payments_are_listed_newest_first_unfinished_ones_oldest_first_and_an_un
     assert [row.state.value for row in journal.unfinished()] == ["intent", "created", "paying", "paid"]
     assert (journal.find("nobody"), journal.find_receipt("nobody"), journal.cancellation(99)) == (None, None, None)
     assert journal.events("nobody") == []
+
+
+def test_an_interrupt_ends_a_query_but_not_a_write(journal: Journal) -> None:
+    with journal.reading() as connection:
+        connection.create_function("interrupt", 0, journal.interrupt)
+    query = "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT 1000)"
+
+    with pytest.raises(Unavailable), journal.reading() as connection:
+        connection.execute(f"{query} SELECT interrupt() FROM number").fetchall()  # noqa: S608 - our own text
+
+    with journal.writing() as connection:
+        insert = f"INSERT INTO about (name, value) {query} SELECT n, coalesce(interrupt(), '') FROM number"  # noqa: S608
+        connection.execute(insert)
+    with journal.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM about WHERE value = ''").fetchone()[0] == 1000

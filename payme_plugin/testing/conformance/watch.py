@@ -288,8 +288,8 @@ class Watch:
         """Check that a hook gets the record that came with PAID, and return the payment."""
         payment = self._payment(record)
         if payment.status is PaymentStatus.PAID and payment.record is not None:
-            told = payment.record
-            is_same = (record.payment_type, record.data) == (told.payment_type, told.data)
+            returned = payment.record
+            is_same = (record.payment_type, record.data) == (returned.payment_type, returned.data)
             # Another amount shows in the host's list of sales, and is a failure of its own.
             self.check(is_same, duties.RECORD_CHANGED, payment, f"{hook} got another one")
         return payment
