@@ -87,7 +87,7 @@ class Leases:
                 os.close(file)
 
     def holder(self, number: int) -> int | None:
-        """Return the id of the oldest process that has the byte locked; None if none has, or /proc does not say."""
+        """Return the id of the oldest process that has the byte locked, or None if /proc shows no such process."""
         lock = re.compile(rf"^lock:.* OFDLCK .* {number} {number}$", re.MULTILINE)
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):

@@ -356,7 +356,7 @@ def test_a_till_hands_over_and_ends_its_row_by_the_outcome(
 ) -> None:
     till = new_till(queueUrl=broker_url)
     owe(till)
-    assert comes_true(lambda: till.live()[0].offered_at is not None, within_s=10)
+    assert comes_true(lambda: till.live()[0].offered_at is not None, within_s=60)  # the relay pauses 20 s after a fault
     (sent,) = taken(broker_url)
     outcome = OutcomeMessage(cancellation_id=sent.cancellation_id, receipt_id=sent.receipt_id, state=50, at=1)
 

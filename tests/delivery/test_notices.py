@@ -183,6 +183,26 @@ def test_a_look_that_fails_is_repeated_after_20_s(till: HookedWorld, monkeypatch
     assert [later - earlier for earlier, later in pairwise(looks)] == [20, 20]
 
 
+def test_what_a_delivery_met_is_shown_between_two_looks(till: HookedWorld) -> None:
+    till.background.do_housekeeping()
+    till.background._look_again_at = float("inf")
+    till.background.processor().unknown_at[1] = "made.uz", "asked.uz"
+
+    till.background.do_housekeeping()
+
+    assert "payme.cancellations.unknown" in till.host.notices
+
+
+def test_no_look_begins_after_the_stop(till: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+    monkeypatch.setattr(till.background, "_notify_cancellations", looks.append)
+    till.background._worker.stop(0.0)
+
+    till.background.do_housekeeping()
+
+    assert looks == []
+
+
 def test_a_look_at_very_many_rows_takes_a_hundredth_of_the_time_at_most(
     till: HookedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
